@@ -1,0 +1,226 @@
+//! The record that the programs share: C's `struct Conn_stat { int count; char ip[64]; }`.
+//!
+//! The same 68 bytes have two Rust types: [`ConnStat`], a value that this process owns, and
+//! [`SharedConnStat`], those bytes where other processes also write. The asserts below keep the
+//! two alike; a test compares them with what a C compiler says of the struct.
+
+use std::fmt;
+use std::mem::offset_of;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI32, Ordering, fence};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::shared::{SharedMemory, Writer};
+use crate::text::{SharedText, Text};
+
+/// A record that this process owns: plain old data, to copy, compare and turn into bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ConnStat {
+    /// How many times the writers have counted.
+    pub count: i32,
+    ip: [u8; 64],
+}
+
+impl ConnStat {
+    /// What a writer starts with: a count of 0 and the text of `ip`.
+    #[must_use]
+    pub fn new(ip: IpAddr) -> Self {
+        let text = ip.to_string();
+        let mut stat = Self::zeroed();
+        stat.ip[..text.len()].copy_from_slice(text.as_bytes());
+        stat
+    }
+
+    /// The text in the `ip` field: a writer stores an address, but any bytes may be there.
+    #[must_use]
+    pub fn ip(&self) -> Text {
+        Text::from_c(&self.ip)
+    }
+}
+
+impl fmt::Debug for ConnStat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnStat").field("count", &self.count).field("ip", &self.ip()).finish()
+    }
+}
+
+/// The record in shared memory, where other processes store at any time.
+#[repr(C)]
+pub struct SharedConnStat {
+    count: AtomicI32,
+    ip: SharedText<16>,
+}
+
+// SAFETY: two fields of 32-bit atomics, `#[repr(C)]`, 4 + 64 bytes with the alignment of 4, so
+// there is no padding and no pointer, and every bit pattern is valid. The methods on `&self` load.
+unsafe impl SharedMemory for SharedConnStat {}
+
+// C, the owned value and the shared memory agree on every byte.
+const _: () = {
+    assert!(size_of::<ConnStat>() == 68);
+    assert!(size_of::<SharedConnStat>() == size_of::<ConnStat>());
+    assert!(align_of::<SharedConnStat>() == align_of::<ConnStat>());
+    assert!(offset_of!(SharedConnStat, count) == offset_of!(ConnStat, count));
+    assert!(offset_of!(SharedConnStat, ip) == offset_of!(ConnStat, ip));
+    assert!(size_of::<SharedText<16>>() == size_of::<[u8; 64]>());
+};
+
+impl SharedConnStat {
+    /// Loads the record: the count, then the text.
+    ///
+    /// Pairs with [`Writer::increment`] and its kin: whoever sees a count here also sees the text
+    /// that its writer had stored before it counted. The two are still two loads, so a text that
+    /// another writer stores in between shows up beside the older count.
+    #[must_use]
+    pub fn load(&self) -> ConnStat {
+        let count = self.count.load(Ordering::Relaxed);
+        // An acquire load in two steps: on read-only pages std promises only relaxed loads.
+        fence(Ordering::Acquire);
+        let ip = bytemuck::cast(self.ip.load_words());
+        ConnStat { count, ip }
+    }
+}
+
+impl Writer<'_, SharedConnStat> {
+    /// Stores `stat` over whatever is there: the text, then the count.
+    ///
+    /// Pairs with [`SharedConnStat::load`].
+    pub fn store(self, stat: &ConnStat) {
+        self.store_ip(stat);
+        self.count.store(stat.count, Ordering::Release);
+    }
+
+    /// Stores the text of `stat` and leaves the count alone: other writers may be counting.
+    pub fn store_ip(self, stat: &ConnStat) {
+        self.field(|shared| &shared.ip).store_words(bytemuck::cast(stat.ip));
+    }
+
+    /// Adds 1 to the count in one indivisible step, and returns the new count.
+    ///
+    /// C's `p->count++` is three steps (load, add, store), and two writers that interleave them
+    /// lose counts. Past `i32::MAX` the count goes on at `i32::MIN`.
+    ///
+    /// Pairs with [`SharedConnStat::load`].
+    #[must_use = "the count may have moved on when it is loaded again"]
+    pub fn increment(self) -> i32 {
+        self.count.fetch_add(1, Ordering::Release).wrapping_add(1)
+    }
+
+    /// Adds 1 to the count if it is below `limit`, in one indivisible step, and returns the new
+    /// count; `None` if the limit was reached.
+    ///
+    /// C's `while (p->count < limit) p->count++;` lets two writers pass the test together and end
+    /// at `limit + 1`.
+    ///
+    /// Pairs with [`SharedConnStat::load`].
+    #[must_use = "None says that the limit was reached"]
+    pub fn increment_below(self, limit: i32) -> Option<i32> {
+        self.count
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |count| {
+                (count < limit).then(|| count + 1)
+            })
+            .map(|before| before + 1)
+            .ok()
+    }
+}
+
+impl fmt::Debug for SharedConnStat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.load().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::Mapping;
+    use crate::shared::ReadWrite;
+
+    fn stat(count: i32, ip: &str) -> ConnStat {
+        ConnStat { count, ..ConnStat::new(ip.parse().expect("an address")) }
+    }
+
+    fn shared() -> Mapping<SharedConnStat, ReadWrite> {
+        Mapping::anonymous().expect("an anonymous page")
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_c_struct() {
+        let bytes = bytemuck::bytes_of(&stat(7, "127.0.0.1")).to_vec();
+        assert_eq!(bytes[..4], 7_i32.to_ne_bytes());
+        assert_eq!(&bytes[4..14], b"127.0.0.1\0");
+        assert!(bytes[14..].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn the_longest_address_fits() {
+        let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        assert_eq!(stat(0, longest).ip().as_bytes(), longest.as_bytes());
+    }
+
+    #[test]
+    fn new_memory_is_a_record_without_writer() {
+        let stat = shared().load();
+        assert_eq!(stat.count, 0);
+        assert!(stat.ip().is_empty());
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_stored() {
+        let shared = shared();
+        shared.writer().store(&stat(41, "::1"));
+        assert_eq!(shared.load(), stat(41, "::1"));
+        assert_eq!(shared.writer().increment(), 42);
+        assert_eq!(shared.load(), stat(42, "::1"));
+    }
+
+    #[test]
+    fn storing_the_text_leaves_the_count() {
+        let shared = shared();
+        shared.writer().store(&stat(5, "127.0.0.1"));
+        shared.writer().store_ip(&stat(99, "10.0.0.1"));
+        assert_eq!(shared.load(), stat(5, "10.0.0.1"));
+    }
+
+    #[test]
+    fn the_count_wraps_instead_of_panicking() {
+        let shared = shared();
+        shared.writer().store(&stat(i32::MAX, "127.0.0.1"));
+        assert_eq!(shared.writer().increment(), i32::MIN);
+    }
+
+    #[test]
+    fn a_limit_stops_the_count() {
+        let shared = shared();
+        shared.writer().store(&stat(1, "127.0.0.1"));
+        assert_eq!(shared.writer().increment_below(3), Some(2));
+        assert_eq!(shared.writer().increment_below(3), Some(3));
+        assert_eq!(shared.writer().increment_below(3), None);
+        assert_eq!(shared.load().count, 3);
+    }
+
+    #[test]
+    fn threads_lose_no_increment_and_keep_the_limit() {
+        let shared = shared();
+        let record: &SharedConnStat = &shared;
+        let writer = shared.writer();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10_000 {
+                        let _ = writer.increment();
+                    }
+                });
+            }
+        });
+        assert_eq!(record.load().count, 40_000);
+        let below: usize = std::thread::scope(|scope| {
+            let count_up = || std::iter::from_fn(|| writer.increment_below(60_000)).count();
+            let counting: Vec<_> = (0..4).map(|_| scope.spawn(count_up)).collect();
+            counting.into_iter().map(|it| it.join().expect("no panic")).sum()
+        });
+        assert_eq!((below, record.load().count), (20_000, 60_000));
+    }
+}

@@ -1,0 +1,108 @@
+//! `fork` without `unsafe`, for programs whose lesson is not the fork itself.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+use crate::cli::{Stop, Terminal};
+use crate::error::Error;
+
+/// A forked child that has not been waited for.
+///
+/// Dropping it kills the child and waits for it, so that an error never leaves one behind.
+#[derive(Debug)]
+#[must_use = "a child that is dropped is killed"]
+pub struct Child {
+    pid: Pid,
+    reaped: bool,
+}
+
+/// Runs `child` in a copy of this process: fork(2).
+///
+/// The child inherits every attachment and mapping of the parent. When `child` returns, the copy
+/// exits at once, with the status that [`Terminal::conclude`] gives: the guards in the parent's
+/// frames are copies too, and the kernel cleans up after them.
+///
+/// # Errors
+///
+/// `EAGAIN` at the limit of processes, `ENOMEM`; refused if this process has more than one thread.
+pub fn fork(
+    terminal: &mut Terminal,
+    child: impl FnOnce(&mut Terminal) -> Result<(), Stop>,
+) -> Result<Child, Error> {
+    let threads = fs::read_dir("/proc/self/task").map(Iterator::count);
+    if !matches!(threads, Ok(1)) {
+        let help = "fork before starting threads";
+        return Err(Error::refused("fork", "this process", "it has more than one thread", help));
+    }
+    // SAFETY: after a fork of a process with several threads the child may only make
+    // async-signal-safe calls, because another thread may have held a lock. This process has a
+    // single thread, the one that asks, so there is nobody who could start another in between.
+    let forked = unsafe { nix::unistd::fork() };
+    match forked {
+        Ok(ForkResult::Child) => {
+            let status = catch_unwind(AssertUnwindSafe(|| {
+                let ended = child(terminal);
+                terminal.conclude(ended)
+            }));
+            // 101 is what Rust's own main exits with after a panic.
+            process::exit(status.unwrap_or(101).into());
+        }
+        Ok(ForkResult::Parent { child }) => Ok(Child::adopt(child)),
+        Err(errno) => {
+            let help = "the limit of processes is reached or the memory is full: `ulimit -u` shows the limit";
+            Err(Error::new("fork", "this process", errno, help))
+        }
+    }
+}
+
+impl Child {
+    /// Takes charge of the child `pid`, which this process has forked by itself.
+    pub fn adopt(pid: Pid) -> Self {
+        Self { pid, reaped: false }
+    }
+
+    /// The child's process id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until the child has ended: waitpid(2).
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end, whereupon the child is
+    /// killed; refused if the child did not exit with status 0.
+    pub fn wait(mut self, terminal: &mut Terminal) -> Result<(), Stop> {
+        let ended = terminal.wait_for(self.pid)?;
+        self.reaped = true;
+        match ended {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            other => {
+                let reason = match other {
+                    WaitStatus::Exited(_, status) => format!("it exited with status {status}"),
+                    WaitStatus::Signaled(_, signal, _) => format!("{signal} ended it"),
+                    other => format!("{other:?}"),
+                };
+                let object = format_args!("child {}", self.pid);
+                let help = "what it wrote to stderr, if anything, says why";
+                Err(Error::refused("waitpid", object, reason, help).into())
+            }
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            let _ = kill(self.pid, Signal::SIGKILL);
+            while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+        }
+    }
+}

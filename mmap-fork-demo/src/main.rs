@@ -1,0 +1,120 @@
+//! A parent and its forked child share a page that no other process can name.
+//!
+//! Port of the program in the Russian text on mmap. It needs no partner: it forks its own.
+//!
+//! ```text
+//! cargo run -p mmap-fork-demo
+//! ```
+//!
+//! Fork copies the address space, so an ordinary variable that the child changes stays as it was
+//! in the parent. Pages mapped with `MAP_SHARED` are not copied: both see the same ones.
+
+#![deny(unsafe_code)]
+
+use std::process::{self, ExitCode};
+use std::time::Duration;
+
+use clap::Parser;
+use common::cli::{self, Stop, Terminal};
+use common::mapping::Mapping;
+use common::process::Child;
+use common::{Error, ReadWrite, SharedText, data, say};
+use nix::unistd::{ForkResult, fork};
+
+/// 128 bytes of text: `create_shared_memory(128)` in C.
+type Message = SharedText<32>;
+
+/// Share memory between a parent and its forked child
+#[derive(Parser)]
+#[command(version, allow_negative_numbers = true)]
+struct Args {
+    /// What the parent does before it looks again: nothing, for this long
+    #[arg(long, default_value = "1s", value_parser = cli::duration)]
+    delay: Duration,
+
+    /// What the parent writes, at most 127 bytes
+    #[arg(long, default_value = "hello", value_parser = message)]
+    parent_message: String,
+
+    /// What the child writes, at most 127 bytes
+    #[arg(long, default_value = "goodbye", value_parser = message)]
+    child_message: String,
+}
+
+fn message(text: &str) -> Result<String, String> {
+    match text.len() {
+        length if length < Message::CAPACITY => Ok(text.into()),
+        length => Err(format!("it has {length} bytes; the last of the 128 is for the NUL")),
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(share)
+}
+
+fn share(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "parent, pid {}", process::id());
+
+    // New pages, shared with the children from here on, and with nobody else.
+    let shared = Mapping::<Message, ReadWrite>::anonymous()?;
+    say!(terminal, "mmap: 128 bytes, anonymous, mapped at {:p}", shared.address());
+
+    shared.writer().store(&args.parent_message);
+    data!(terminal, "Parent read: {}", shared.load())?;
+
+    // Two processes from here on. All that the parent stored so far is there for
+    // the child to load.
+    match split()? {
+        ForkResult::Child => {
+            let ended = answer(args, &shared, terminal);
+            process::exit(terminal.conclude(ended).into());
+        }
+        ForkResult::Parent { child } => {
+            let child = Child::adopt(child);
+            say!(terminal, "fork: child {}", child.pid());
+            terminal.pause(args.delay)?;
+
+            // Reap the child, which would stay a zombie otherwise.
+            child.wait(terminal)?;
+            say!(terminal, "waitpid: the child has exited");
+
+            // The delay alone would prove nothing: a slow machine may take longer. That the
+            // child has ended proves that all its stores are here.
+            data!(terminal, "After {}, parent read: {}", cli::human(args.delay), shared.load())?;
+            shared.unmap()?;
+            say!(terminal, "munmap: unmapped");
+            Ok(())
+        }
+    }
+}
+
+fn answer(
+    args: &Args,
+    shared: &Mapping<Message, ReadWrite>,
+    terminal: &mut Terminal,
+) -> Result<(), Stop> {
+    say!(
+        terminal,
+        "child, pid {}: the mapping is at {:p} here too",
+        process::id(),
+        shared.address()
+    );
+    data!(terminal, "Child read: {}", shared.load())?;
+    shared.writer().store(&args.child_message);
+    data!(terminal, "Child wrote: {}", shared.load())
+}
+
+#[allow(unsafe_code)]
+fn split() -> Result<ForkResult, Error> {
+    // SAFETY: a child of a process with several threads may only make async-signal-safe calls.
+    // This process has started no thread, so the child is a whole copy and may do anything.
+    let forked = unsafe { fork() };
+    forked.map_err(|errno| {
+        Error::new(
+            "fork",
+            "this process",
+            errno,
+            "the limit of processes is reached: `ulimit -u` shows it",
+        )
+    })
+}

@@ -1,0 +1,178 @@
+//! What the fourth text claims about segments, tried out one by one.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::{self, Command};
+
+use common::cli::{Stop, Terminal};
+use common::process::fork;
+use common::sysv::{Key, Segment, Status};
+use common::{Error, ReadOnly, ReadWrite, say};
+use nix::errno::Errno;
+
+use crate::{Args, Text};
+
+/// Tries every claim on `segment`, which has the listing's text in it and is attached nowhere.
+pub(crate) fn try_all(args: &Args, segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    size_and_pages(segment, terminal)?;
+    rounding(args, segment, terminal)?;
+    read_only(segment, terminal)?;
+    fork_inherits(segment, terminal)?;
+    exec_detaches(segment, terminal)?;
+    exit_detaches(segment, terminal)?;
+
+    // The last two need a key: IPC_EXCL means nothing to IPC_PRIVATE. Nobody else's key is ours with
+    // our process id in it.
+    let key = Key::Number(0x5100_0000 | process::id().cast_signed());
+    let named = Segment::create(key, size_of::<Text>(), 0o600)?;
+    let stopped = exclusive(key, terminal).and_then(|()| removal_waits(&named, terminal));
+    named.remove()?;
+    stopped
+}
+
+fn size_and_pages(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n1. The size is as given; the pages are whole");
+    let shared = segment.attach::<Text, ReadWrite>()?;
+    say!(terminal, "   IPC_STAT: {} bytes", segment.status()?.size);
+    let line = line_of_maps(shared.address().as_ptr().addr());
+    say!(terminal, "   /proc/self/maps: {line}");
+    let pages = length(&line) / 4096;
+    say!(terminal, "   mapped: {} bytes, {pages} pages of 4096", length(&line));
+    Ok(())
+}
+
+fn rounding(args: &Args, segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n2. An address must be a multiple of the page size, or SHM_RND makes it one");
+    let unaligned = args.address + 1;
+    match segment.attach_at::<Text, ReadWrite>(unaligned) {
+        Ok(shared) => say!(terminal, "   unexpected: attached at {:p}", shared.address()),
+        Err(error) => say!(terminal, "   {}", first_line(&error)),
+    }
+    let shared = segment.attach_rounded::<Text, ReadWrite>(unaligned)?;
+    say!(terminal, "   shmat at 0x{unaligned:x} with SHM_RND: attached at {:p}", shared.address());
+    Ok(())
+}
+
+fn read_only(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(
+        terminal,
+        "\n3. SHM_RDONLY attaches for loads only: a store would be a SIGSEGV, and in Rust does not compile"
+    );
+    let shared = segment.attach::<Text, ReadOnly>()?;
+    say!(terminal, "   /proc/self/maps: {}", line_of_maps(shared.address().as_ptr().addr()));
+    say!(terminal, "   loaded: {}", shared.load());
+    Ok(())
+}
+
+fn fork_inherits(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n4. A forked child inherits the attachment, and may detach its own");
+    let mut shared = Some(segment.attach::<Text, ReadWrite>()?);
+    say!(terminal, "   parent {}: nattch {}", process::id(), segment.status()?.attached);
+    let child = fork(terminal, |terminal| {
+        say!(terminal, "   child {}: nattch {}", process::id(), segment.status()?.attached);
+        // The child's copy of the guard; the parent keeps its own.
+        if let Some(inherited) = shared.take() {
+            say!(terminal, "   child {}: loaded: {}", process::id(), inherited.load());
+            inherited.detach()?;
+        }
+        say!(terminal, "   child {}: shmdt: nattch {}", process::id(), segment.status()?.attached);
+        Ok(())
+    })?;
+    child.wait(terminal)
+}
+
+fn exec_detaches(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n5. exec detaches: the new program starts with an address space of its own");
+    let shared = segment.attach::<Text, ReadWrite>()?;
+    let child = fork(terminal, |terminal| {
+        let id = process::id();
+        say!(terminal, "   child {id}: attached at {:p}, calls exec", shared.address());
+        let error =
+            Command::new("/proc/self/exe").args(["--after-exec", &segment.id().to_string()]).exec();
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        Err(Error::new("execve", "/proc/self/exe", errno, "is /proc mounted?").into())
+    })?;
+    child.wait(terminal)
+}
+
+/// The other half of [`exec_detaches`]: the same process, a new program.
+pub(crate) fn after_exec(id: i32, terminal: &mut Terminal) -> Result<(), Stop> {
+    let segment = Segment::from_id(id, size_of::<Text>())?;
+    let attached = segment.status()?.attached;
+    say!(terminal, "   child {}: after exec, nattch {attached}: the parent alone", process::id());
+    Ok(())
+}
+
+fn exit_detaches(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n6. exit detaches, but it does not free");
+    let child = fork(terminal, |terminal| {
+        let _shared = segment.attach::<Text, ReadWrite>()?;
+        let attached = segment.status()?.attached;
+        say!(terminal, "   child {}: nattch {attached}, exits without shmdt", process::id());
+        // No guard is dropped in a process that exits like this: the kernel alone cleans up.
+        process::exit(0)
+    })?;
+    child.wait(terminal)?;
+    let status = segment.status()?;
+    say!(
+        terminal,
+        "   parent {}: nattch {}, {} bytes still there",
+        process::id(),
+        status.attached,
+        status.size
+    );
+    Ok(())
+}
+
+fn exclusive(segment_key: Key, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n7. IPC_CREAT with IPC_EXCL says EEXIST if the key has a segment");
+    match Segment::create(segment_key, size_of::<Text>(), 0o600) {
+        Ok(segment) => {
+            say!(terminal, "   unexpected: {segment}");
+            segment.remove()?;
+        }
+        Err(error) => say!(terminal, "   {}", first_line(&error)),
+    }
+    Ok(())
+}
+
+fn removal_waits(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "\n8. IPC_RMID marks an attached segment; the last detach destroys it");
+    let shared = segment.attach::<Text, ReadWrite>()?;
+    say!(terminal, "   attached:  {}", describe(&segment.status()?));
+    segment.remove()?;
+    say!(terminal, "   IPC_RMID:  {}", describe(&segment.status()?));
+    shared.detach()?;
+    match segment.status() {
+        Ok(status) => say!(terminal, "   unexpected: {}", describe(&status)),
+        Err(error) => say!(terminal, "   shmdt:     {}", first_line(&error)),
+    }
+    Ok(())
+}
+
+fn describe(status: &Status) -> String {
+    let mark = if status.marked_for_destruction { "SHM_DEST set" } else { "SHM_DEST not set" };
+    format!("key 0x{:08x}, nattch {}, {mark}", status.key, status.attached)
+}
+
+/// The line of /proc/self/maps for the mapping that starts at `address`: see proc_pid_maps(5).
+fn line_of_maps(address: usize) -> String {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let start = format!("{address:08x}-");
+    let line = maps.lines().find(|line| line.starts_with(&start)).unwrap_or_default();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The length in bytes of the mapping that a line of /proc/self/maps describes.
+fn length(line: &str) -> usize {
+    let mut ends = line.split([' ', '-']).map_while(|end| usize::from_str_radix(end, 16).ok());
+    match (ends.next(), ends.next()) {
+        (Some(start), Some(end)) => end - start,
+        _ => 0,
+    }
+}
+
+/// The error without its help: here it is what was to be shown.
+fn first_line(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

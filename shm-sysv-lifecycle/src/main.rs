@@ -1,0 +1,95 @@
+//! One process walks one System V segment through its whole life.
+//!
+//! Port of Listing 5.1 of "Advanced Linux Programming", which the fourth text announces and cuts
+//! off. It needs no partner. After the listing come the text's other claims, each tried out, with
+//! the kernel's own evidence: see `claims.rs`.
+//!
+//! ```text
+//! cargo run -p shm-sysv-lifecycle
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod claims;
+
+use std::process::{self, ExitCode};
+
+use clap::Parser;
+use common::cli::{self, Stop, Terminal};
+use common::sysv::{Key, Segment};
+use common::{ReadWrite, SharedText, data, say};
+
+/// 0x6400 bytes of text: the size of the listing's segment, not a whole number of pages.
+type Text = SharedText<{ 0x6400 / 4 }>;
+
+/// Walk one System V segment through its whole life
+#[derive(Parser)]
+#[command(version, allow_negative_numbers = true)]
+struct Args {
+    /// Where to attach the segment the second time
+    #[arg(long, default_value = "0x5000000", value_parser = address)]
+    address: usize,
+
+    /// What `claims.rs` starts after exec: look at this segment from the new program
+    #[arg(long, value_name = "SHMID", hide = true)]
+    after_exec: Option<i32>,
+}
+
+fn address(text: &str) -> Result<usize, String> {
+    text.strip_prefix("0x")
+        .and_then(|digits| usize::from_str_radix(digits, 16).ok())
+        .filter(|address| *address > 0 && address % 0x1000 == 0)
+        .ok_or_else(|| {
+            "an address is hexadecimal and a multiple of the page size, such as 0x5000000".into()
+        })
+}
+
+fn main() -> ExitCode {
+    cli::run(|args: &Args, terminal| match args.after_exec {
+        Some(id) => claims::after_exec(id, terminal),
+        None => live(args, terminal),
+    })
+}
+
+fn live(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "lifecycle, pid {}, {}", process::id(), Key::Private);
+
+    // Create a segment without a name.
+    let segment = Segment::create(Key::Private, size_of::<Text>(), 0o600)?;
+    say!(terminal, "shmget: {segment}");
+
+    let stopped =
+        listing(args, &segment, terminal).and_then(|()| claims::try_all(args, &segment, terminal));
+
+    // Remove it. Without this it would stay until the next boot.
+    segment.remove()?;
+    say!(terminal, "shmctl(IPC_RMID): segment {} removed", segment.id());
+    stopped
+}
+
+fn listing(args: &Args, segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
+    // Attach it where the system likes.
+    let shared = segment.attach::<Text, ReadWrite>()?;
+    data!(terminal, "shared memory attached at address {:p}", shared.address())?;
+
+    // Ask the kernel how large it is.
+    let status = segment.status()?;
+    data!(terminal, "segment size: {}", status.size)?;
+
+    shared.writer().store("Hello, world.");
+
+    // Detach it. The segment and the text in it stay.
+    shared.detach()?;
+    say!(terminal, "shmdt: detached");
+
+    // Attach it again, at an address of our choice.
+    let shared = segment.attach_at::<Text, ReadWrite>(args.address)?;
+    data!(terminal, "shared memory reattached at address {:p}", shared.address())?;
+
+    data!(terminal, "{}", shared.load())?;
+
+    // Detach it again.
+    shared.detach()?;
+    say!(terminal, "shmdt: detached");
+    Ok(())
+}

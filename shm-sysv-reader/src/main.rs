@@ -1,0 +1,104 @@
+//! Shows what another process counts in a System V shared memory segment, then removes it.
+//!
+//! Port of `shmread.c`; its partner is `shm-sysv-writer`. Start them in either order: whoever
+//! comes first creates the segment.
+//!
+//! ```text
+//! Terminal 1:  cargo run -p shm-sysv-writer
+//! Terminal 2:  cargo run -p shm-sysv-reader
+//! ```
+
+#![forbid(unsafe_code)]
+
+use std::process::{self, ExitCode};
+use std::time::Duration;
+
+use clap::Parser;
+use common::cli::{self, KeyArgs, Stop, Terminal};
+use common::sysv::{Key, Segment};
+use common::{Error, ReadOnly, SharedConnStat, data, say};
+
+/// Show the counts in a System V shared memory segment, then remove it
+#[derive(Parser)]
+#[command(version, allow_negative_numbers = true)]
+struct Args {
+    #[command(flatten)]
+    key: KeyArgs,
+
+    /// Segment to read, by its shmid instead of a key
+    #[arg(long, value_name = "SHMID", conflicts_with_all = ["key", "ftok"])]
+    id: Option<i32>,
+
+    /// How many times to look
+    #[arg(short = 'n', long, default_value_t = 10)]
+    ticks: u32,
+
+    /// Pause after each look, such as 1s, 10ms or 0s
+    #[arg(short, long, default_value = "1s", value_parser = cli::duration)]
+    interval: Duration,
+
+    /// Leave the segment there at the end
+    #[arg(long)]
+    keep: bool,
+}
+
+fn main() -> ExitCode {
+    cli::run(observe)
+}
+
+fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "reader, pid {}", process::id());
+
+    // Find the segment, or create it for a writer that is still to come.
+    let segment = find(args)?;
+    say!(terminal, "shmget: {segment}");
+
+    // Make it part of this process's address space, to load from only (SHM_RDONLY).
+    let shared = segment.attach::<SharedConnStat, ReadOnly>()?;
+    say!(terminal, "shmat: Memory attached at {:p}, read-only", shared.address());
+
+    if shared.load().ip().is_empty() {
+        terminal
+            .say("no writer has been here yet; in another terminal: cargo run -p shm-sysv-writer");
+    }
+    let stopped = show(args, &shared, terminal);
+
+    // Take it out of the address space again.
+    shared.detach()?;
+    say!(terminal, "shmdt: detached");
+
+    // Remove it: the key is free at once, the memory goes with the last detach.
+    if args.keep {
+        say!(terminal, "segment {id} stays: ipcrm -m {id} removes it", id = segment.id());
+    } else if segment.remove()? {
+        say!(terminal, "shmctl(IPC_RMID): segment {} removed", segment.id());
+    } else {
+        say!(terminal, "segment {} is gone: it was removed meanwhile", segment.id());
+    }
+    stopped
+}
+
+fn find(args: &Args) -> Result<Segment, Error> {
+    let size = size_of::<SharedConnStat>();
+    match (args.id, args.key.key()?) {
+        (Some(id), _) => Segment::from_id(id, size),
+        (None, Key::Private) => Err(Error::refused(
+            "shmget",
+            Key::Private,
+            "a private segment has no key to find it by",
+            "read it by its shmid, which the writer prints: --id SHMID",
+        )),
+        (None, key) => Segment::open_or_create(key, size, 0o600),
+    }
+}
+
+fn show(args: &Args, shared: &SharedConnStat, terminal: &mut Terminal) -> Result<(), Stop> {
+    for _ in 0..args.ticks {
+        // Pairs with `increment` in shm-sysv-writer: with its count comes
+        // everything that it had stored before.
+        let stat = shared.load();
+        data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
+        terminal.pause(args.interval)?;
+    }
+    Ok(())
+}

@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
 use nix::sys::time::TimeSpec;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::conn_stat::SharedConnStat;
 use crate::error::Error;
 use crate::sysv::Key;
 
@@ -82,6 +83,12 @@ extern "C" fn note_signal(signal: i32) {
     }
 }
 
+/// The signals that end a wait.
+const AWAITED: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
+
+/// The signals that never arrive.
+const NEVER: [Signal; 2] = [Signal::SIGXFSZ, Signal::SIGIO];
+
 /// The person's terminal: data for stdout, narration for stderr, and signals.
 ///
 /// The signals that end a program are blocked except while it waits, and every wait is a ppoll(2)
@@ -93,11 +100,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    fn new() -> nix::Result<Self> {
+    /// Catches the signals that end a program, for the rest of this process: sigaction(2). [`run`]
+    /// does this for a program; there is one terminal a process.
+    ///
+    /// # Errors
+    ///
+    /// None that sigaction(2) gives for these signals.
+    pub fn new() -> nix::Result<Self> {
         let handler = SigHandler::Handler(note_signal);
         let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
         let mut blocked = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
+        for signal in AWAITED {
             // SAFETY: the handler makes a single store to an atomic, which is async-signal-safe.
             let before = unsafe { sigaction(signal, &action) }?;
             if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGCHLD {
@@ -107,14 +120,18 @@ impl Terminal {
             }
             blocked.add(signal);
         }
-        // Blocked for good: a write beyond `ulimit -f` then fails with EFBIG instead of killing us.
-        blocked.add(Signal::SIGXFSZ);
-        let mut while_waiting =
-            blocked.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
+        // Blocked for good, because by default they kill: a write beyond `ulimit -f` then fails with
+        // EFBIG, and a file lease that is asked back (see `RecordFile::has_writer`) is only that.
+        for signal in NEVER {
+            blocked.add(signal);
+        }
+        let mut while_waiting = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        for signal in AWAITED {
             while_waiting.remove(signal);
         }
-        while_waiting.add(Signal::SIGXFSZ);
+        for signal in NEVER {
+            while_waiting.add(signal);
+        }
         Ok(Self { while_waiting })
     }
 
@@ -178,6 +195,27 @@ impl Terminal {
                 return Ok(());
             }
         }
+    }
+
+    /// Sleeps while the count of `shared` is `seen`, for at most `patience`; it may return early.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end.
+    pub fn wait_for_change(
+        &mut self,
+        shared: &SharedConnStat,
+        seen: i32,
+        patience: Duration,
+    ) -> Result<(), Stop> {
+        // futex(2) cannot unblock signals as ppoll does. So they are let through a little earlier,
+        // and one that comes before the process sleeps changes a word that it waits for too.
+        let blocked = self.while_waiting.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        shared.wait_unless(seen, &ENDING, patience);
+        if let Ok(blocked) = blocked {
+            let _ = blocked.thread_set_mask();
+        }
+        ending()
     }
 
     /// Waits until the child `pid` has ended, and returns how: waitpid(2).
@@ -259,6 +297,30 @@ impl KeyArgs {
             Some(path) => Key::ftok(path, self.proj_id),
             None => Ok(self.key),
         }
+    }
+}
+
+/// How a reader looks at the record.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LookArgs {
+    /// How many times to look [default: 10, with --follow until the writer has gone]
+    #[arg(short = 'n', long)]
+    ticks: Option<u32>,
+
+    /// Pause after each look, such as 1s, 10ms or 0s
+    #[arg(short, long, default_value = "1s", value_parser = duration)]
+    pub interval: Duration,
+
+    /// Show each change as it happens, and sleep in between
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+impl LookArgs {
+    /// How many times to look.
+    #[must_use]
+    pub fn ticks(&self) -> u32 {
+        self.ticks.unwrap_or(if self.follow { u32::MAX } else { 10 })
     }
 }
 

@@ -7,11 +7,13 @@
 use std::fmt;
 use std::mem::offset_of;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI32, Ordering, fence};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, fence};
+use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::shared::{SharedMemory, Writer};
+use crate::sync::futex;
 use crate::text::{SharedText, Text};
 
 /// A record that this process owns: plain old data, to copy, compare and turn into bytes.
@@ -81,6 +83,15 @@ impl SharedConnStat {
         let ip = bytemuck::cast(self.ip.load_words());
         ConnStat { count, ip }
     }
+
+    /// Sleeps while the count is `seen`, for at most `patience`, and while `flag` is 0; it may return
+    /// early: futex_waitv(2), see [`futex::wait_unless`].
+    ///
+    /// A writer in C that knows nothing of futexes wakes nobody: its changes are seen when
+    /// `patience` is over.
+    pub fn wait_unless(&self, seen: i32, flag: &AtomicU32, patience: Duration) {
+        futex::wait_unless(&self.count, seen, flag, patience);
+    }
 }
 
 impl Writer<'_, SharedConnStat> {
@@ -123,6 +134,16 @@ impl Writer<'_, SharedConnStat> {
             })
             .map(|before| before + 1)
             .ok()
+    }
+}
+
+impl Writer<'_, SharedConnStat> {
+    /// Wakes the readers that sleep until the count changes; to be called after the change:
+    /// futex(2) `FUTEX_WAKE`.
+    ///
+    /// Pairs with [`SharedConnStat::wait_unless`].
+    pub fn wake(self) {
+        futex::wake(&self.count);
     }
 }
 

@@ -7,15 +7,18 @@
 //! 3. [`sysv`]: System V segments (`shmget`, `shmat`, `shmdt`, `shmctl`).
 //! 4. [`mapping`]: mapped files and anonymous mappings (`open`, `mmap`, `munmap`).
 //! 5. [`process`]: `fork`, and [`error`]: what a failed call tells the person at the terminal.
-//! 6. [`cli`]: the plumbing that every program needs and that teaches nothing about memory.
+//! 6. [`sync`]: locks, a seqlock, and waiting for a change; [`follow`]: each change as it happens.
+//! 7. [`cli`]: the plumbing that every program needs and that teaches nothing about memory.
 
 pub mod cli;
 pub mod conn_stat;
 pub mod error;
+pub mod follow;
 pub mod mapping;
 pub mod process;
 pub mod shared;
 mod sigbus;
+pub mod sync;
 pub mod sysv;
 pub mod text;
 

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -143,8 +143,13 @@ impl RecordFile {
         }
         let access = if A::WRITABLE { OFlag::O_RDWR } else { OFlag::O_RDONLY };
         let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-        let fd: OwnedFd =
-            open(path, flags, Mode::empty()).map_err(|errno| os_failed("open", path, errno))?;
+        let fd = loop {
+            match open(path, flags, Mode::empty()) {
+                // Somebody holds a lease, as `has_writer` does for some microseconds.
+                Err(Errno::EAGAIN) => std::thread::yield_now(),
+                opened => break opened.map_err(|errno| os_failed("open", path, errno))?,
+            }
+        };
         let file = File::from(fd);
         regular(&file.metadata().map_err(|error| failed("fstat", path, &error))?)?;
         Ok(file)
@@ -154,6 +159,33 @@ impl RecordFile {
     #[must_use]
     pub fn created(&self) -> bool {
         self.created
+    }
+
+    /// Whether any process has the file open for writing, or mapped from such a file: fcntl(2)
+    /// `F_SETLEASE`. Mapped files have no nattch, but the kernel counts who may write to a file,
+    /// and grants a read lease only if nobody may. The lease is given back at once.
+    ///
+    /// # Errors
+    ///
+    /// `EACCES` for another user's file, `EINVAL` on a file system without leases.
+    pub fn has_writer(&self) -> Result<bool> {
+        let lease = |kind: libc::c_int| {
+            // SAFETY: F_SETLEASE takes a number and touches no memory of ours. Should somebody open
+            // the file at this very moment, SIGIO asks for the lease back; it is blocked.
+            Errno::result(unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, kind) })
+        };
+        match lease(libc::F_RDLCK) {
+            Ok(_) => {
+                let _ = lease(libc::F_UNLCK);
+                Ok(false)
+            }
+            Err(Errno::EAGAIN) => Ok(true),
+            Err(errno) => {
+                let help =
+                    "only the owner of a file on a local file system may ask who writes to it";
+                Err(Error::new("fcntl(F_SETLEASE)", self.path.display(), errno, help))
+            }
+        }
     }
 
     /// Maps the file with `MAP_SHARED`, and with `PROT_WRITE` if `A` is [`ReadWrite`]: mmap(2).

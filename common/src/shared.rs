@@ -65,6 +65,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Types that other processes may change at any moment.
 ///
@@ -72,8 +73,8 @@ use std::ptr::NonNull;
 ///
 /// The implementor promises that the type
 ///
-/// - consists of atomics only, without padding, so that a store by another process is at worst a
-///   surprising value, never a data race;
+/// - consists of atomics only, and of padding that nobody loads, so that a store by another process
+///   is at worst a surprising value, never a data race;
 /// - is valid for every bit pattern, so that nothing that another process stores can break it;
 /// - holds no pointers, which would mean nothing in another address space;
 /// - is `#[repr(C)]` or an array of one primitive atomic, so that all programs agree on its layout;
@@ -141,6 +142,53 @@ impl<T> Deref for Writer<'_, T> {
 impl<T: fmt::Debug> fmt::Debug for Writer<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Writer").field(self.0).finish()
+    }
+}
+
+/// `N` counters: 64-bit numbers that processes share, each on its own.
+///
+/// Every counter has a cache line to itself, so that those who count do not slow each other down.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Counters<const N: usize>([Counter; N]);
+
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Counter(AtomicU64);
+
+// SAFETY: the atomics are all that is ever loaded or stored; the padding behind each is never
+// touched. No pointers, every bit pattern of a `u64` is valid, and the methods on `&self` load.
+unsafe impl<const N: usize> SharedMemory for Counters<N> {}
+
+impl<const N: usize> Counters<N> {
+    /// Loads counter `index`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no counter `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> u64 {
+        self.0[index].0.load(Ordering::Relaxed)
+    }
+}
+
+impl<const N: usize> Writer<'_, Counters<N>> {
+    /// Stores `value` in counter `index`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no counter `index`.
+    pub fn set(self, index: usize, value: u64) {
+        self.0.0[index].0.store(value, Ordering::Relaxed);
+    }
+
+    /// Adds 1 to counter `index` in one indivisible step.
+    ///
+    /// # Panics
+    ///
+    /// If there is no counter `index`.
+    pub fn add_one(self, index: usize) {
+        self.0.0[index].0.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -52,7 +52,7 @@ impl Key {
         Errno::result(key).map(Self::Number).map_err(failed)
     }
 
-    fn as_raw(self) -> libc::key_t {
+    pub(crate) fn as_raw(self) -> libc::key_t {
         match self {
             Self::Private => libc::IPC_PRIVATE,
             Self::Number(key) => key,
@@ -293,6 +293,26 @@ impl Segment {
     /// `EINVAL` or `EIDRM` if the segment is gone, `EACCES` if it is not ours to look at.
     pub fn status(&self) -> Result<Status> {
         status(self.id)
+    }
+
+    /// What is left of the segment once this process is done with it, and who can remove it: a line
+    /// for the person at the terminal, from shmctl(2) `IPC_STAT`.
+    #[must_use]
+    pub fn what_remains(&self) -> String {
+        let id = self.id;
+        match self.status() {
+            Ok(Status { marked_for_destruction: false, attached, .. }) => {
+                format!(
+                    "segment {id} stays, attached {attached} times: a reader or `ipcrm -m {id}` removes it"
+                )
+            }
+            Ok(Status { attached, .. }) => {
+                format!(
+                    "segment {id} was removed meanwhile: it goes when {attached} more have detached"
+                )
+            }
+            Err(_) => format!("segment {id} is gone: it was removed meanwhile"),
+        }
     }
 
     /// Marks the segment for destruction: shmctl(2) `IPC_RMID`. Its key is free at once; its memory

@@ -15,7 +15,8 @@ use std::process::{self, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::cli::{self, Stop, Terminal};
+use common::cli::{self, LookArgs, Stop, Terminal};
+use common::follow::Changes;
 use common::mapping::{RecordFile, is_awaited};
 use common::{ReadOnly, SharedConnStat, data, say};
 
@@ -26,13 +27,8 @@ struct Args {
     /// File to map
     file: PathBuf,
 
-    /// How many times to look
-    #[arg(short = 'n', long, default_value_t = 10)]
-    ticks: u32,
-
-    /// Pause after each look, such as 1s, 10ms or 0s
-    #[arg(short, long, default_value = "1s", value_parser = cli::duration)]
-    interval: Duration,
+    #[command(flatten)]
+    look: LookArgs,
 
     /// How long to wait for a file that is not there yet
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = cli::duration)]
@@ -57,11 +53,15 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     // Should somebody truncate the file, the next access is a SIGBUS: say so.
     shared.explain_sigbus(&args.file)?;
 
-    // The mapping outlives the file descriptor.
-    drop(file);
-    say!(terminal, "close: the mapping stays");
-
-    let stopped = show(args, &shared, terminal);
+    let stopped = match args.look.follow {
+        true => follow(args, &file, &shared, terminal),
+        false => {
+            // The mapping outlives the file descriptor.
+            drop(file);
+            say!(terminal, "close: the mapping stays");
+            show(args, &shared, terminal)
+        }
+    };
 
     // Take it out of the address space again.
     shared.unmap()?;
@@ -86,12 +86,34 @@ fn open(args: &Args, terminal: &mut Terminal) -> Result<RecordFile, Stop> {
 }
 
 fn show(args: &Args, shared: &SharedConnStat, terminal: &mut Terminal) -> Result<(), Stop> {
-    for _ in 0..args.ticks {
+    for _ in 0..args.look.ticks() {
         // Pairs with `increment_below` in mmap-file-writer: with its count
         // comes everything that it had stored before.
         let stat = shared.load();
         data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
-        terminal.pause(args.interval)?;
+        terminal.pause(args.look.interval)?;
+    }
+    Ok(())
+}
+
+fn follow(
+    args: &Args,
+    file: &RecordFile,
+    shared: &SharedConnStat,
+    terminal: &mut Terminal,
+) -> Result<(), Stop> {
+    if let Err(error) = file.has_writer() {
+        say!(terminal, "cannot tell when the writer goes: {error}");
+    }
+    let has_company = || Ok(file.has_writer().unwrap_or(true));
+    let mut changes = Changes::of(shared);
+    for _ in 0..args.look.ticks() {
+        // Asleep until the count changes (futex); the interval is for writers that wake nobody.
+        let Some(stat) = changes.next(terminal, args.look.interval, has_company)? else {
+            say!(terminal, "the writer has gone: nobody has the file open for writing");
+            break;
+        };
+        data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
     }
     Ok(())
 }

@@ -103,6 +103,8 @@ fn count(
     // Pairs with `load` in mmap-file-reader: a reader that sees this count
     // sees everything that was stored before it.
     while let Some(count) = shared.increment_below(args.ticks) {
+        // Wake the readers that sleep until the count changes (--follow).
+        shared.wake();
         data!(terminal, "count: {count}")?;
         terminal.pause(args.interval)?;
     }

@@ -11,10 +11,10 @@
 #![forbid(unsafe_code)]
 
 use std::process::{self, ExitCode};
-use std::time::Duration;
 
 use clap::Parser;
-use common::cli::{self, KeyArgs, Stop, Terminal};
+use common::cli::{self, KeyArgs, LookArgs, Stop, Terminal};
+use common::follow::Changes;
 use common::sysv::{Key, Segment};
 use common::{Error, ReadOnly, SharedConnStat, data, say};
 
@@ -29,13 +29,8 @@ struct Args {
     #[arg(long, value_name = "SHMID", conflicts_with_all = ["key", "ftok"])]
     id: Option<i32>,
 
-    /// How many times to look
-    #[arg(short = 'n', long, default_value_t = 10)]
-    ticks: u32,
-
-    /// Pause after each look, such as 1s, 10ms or 0s
-    #[arg(short, long, default_value = "1s", value_parser = cli::duration)]
-    interval: Duration,
+    #[command(flatten)]
+    look: LookArgs,
 
     /// Leave the segment there at the end
     #[arg(long)]
@@ -61,19 +56,20 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
         terminal
             .say("no writer has been here yet; in another terminal: cargo run -p shm-sysv-writer");
     }
-    let stopped = show(args, &shared, terminal);
+    let stopped = match args.look.follow {
+        true => follow(args, &segment, &shared, terminal),
+        false => show(args, &shared, terminal),
+    };
 
     // Take it out of the address space again.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
 
     // Remove it: the key is free at once, the memory goes with the last detach.
-    if args.keep {
-        say!(terminal, "segment {id} stays: ipcrm -m {id} removes it", id = segment.id());
-    } else if segment.remove()? {
+    if !args.keep && segment.remove()? {
         say!(terminal, "shmctl(IPC_RMID): segment {} removed", segment.id());
     } else {
-        say!(terminal, "segment {} is gone: it was removed meanwhile", segment.id());
+        say!(terminal, "{}", segment.what_remains());
     }
     stopped
 }
@@ -93,12 +89,31 @@ fn find(args: &Args) -> Result<Segment, Error> {
 }
 
 fn show(args: &Args, shared: &SharedConnStat, terminal: &mut Terminal) -> Result<(), Stop> {
-    for _ in 0..args.ticks {
+    for _ in 0..args.look.ticks() {
         // Pairs with `increment` in shm-sysv-writer: with its count comes
         // everything that it had stored before.
         let stat = shared.load();
         data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
-        terminal.pause(args.interval)?;
+        terminal.pause(args.look.interval)?;
+    }
+    Ok(())
+}
+
+fn follow(
+    args: &Args,
+    segment: &Segment,
+    shared: &SharedConnStat,
+    terminal: &mut Terminal,
+) -> Result<(), Stop> {
+    let has_company = || Ok(segment.status()?.attached > 1);
+    let mut changes = Changes::of(shared);
+    for _ in 0..args.look.ticks() {
+        // Asleep until the count changes (futex); the interval is for writers that wake nobody.
+        let Some(stat) = changes.next(terminal, args.look.interval, has_company)? else {
+            say!(terminal, "the writer has gone: nobody else is attached");
+            break;
+        };
+        data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
     }
     Ok(())
 }

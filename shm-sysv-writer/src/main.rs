@@ -85,15 +85,7 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     // Take it out of the address space again. The segment itself stays.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
-    match segment.status() {
-        Ok(status) => say!(
-            terminal,
-            "segment {id} stays ({} attached): shm-sysv-reader --id {id} or ipcrm -m {id} removes it",
-            status.attached,
-            id = segment.id()
-        ),
-        Err(_) => say!(terminal, "segment {} is gone: it was removed meanwhile", segment.id()),
-    }
+    say!(terminal, "{}", segment.what_remains());
     stopped
 }
 
@@ -106,6 +98,8 @@ fn count(
         // Pairs with `load` in shm-sysv-reader: a reader that sees this count
         // sees everything that was stored before it.
         let count = shared.increment();
+        // Wake the readers that sleep until the count changes (--follow).
+        shared.wake();
         data!(terminal, "count: {count}")?;
         terminal.pause(args.interval)?;
     }

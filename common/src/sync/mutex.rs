@@ -1,0 +1,198 @@
+//! A robust mutex in shared memory: `pthread_mutex_t`, process-shared, that tells when its owner
+//! has died.
+//!
+//! | | |
+//! | --- | --- |
+//! | guarantees | one owner at a time; the value is reached only through the lock |
+//! | progress | blocking: a compare-and-swap without contention, futex(2) with it |
+//! | needs | write access for everybody, the readers too |
+//! | the owner dies | the next to lock gets [`Lock::OwnerDied`] and must repair the value before anybody uses it |
+//! | that one dies too | the next gets [`Lock::OwnerDied`] again |
+//! | nobody repairs | the mutex is lost: everybody gets `ENOTRECOVERABLE`, rather than a half-written value |
+//!
+//! See pthread_mutexattr_setrobust(3) and pthread_mutex_consistent(3).
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_int;
+use std::fmt;
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::shared::{ReadWrite, SharedMemory, Writer};
+
+/// A value in anonymous shared pages that only the owner of its mutex reaches.
+///
+/// A parent makes it and then forks; its children inherit it. There is no way to find one in a
+/// segment or a file: whoever locks bytes that are no mutex is at their mercy.
+pub struct Mutex<T: SharedMemory> {
+    shared: ManuallyDrop<Mapping<Locked<T>, ReadWrite>>,
+    /// Whether this process owns the mutex.
+    owned: Cell<bool>,
+}
+
+/// The mutex and what it protects, as they lie in memory.
+#[repr(C)]
+struct Locked<T> {
+    raw: UnsafeCell<libc::pthread_mutex_t>,
+    value: T,
+}
+
+// SAFETY: `raw` is passed only to the C library's pthread functions, which are made for memory that
+// several threads and processes use at once; `value` is `Sync` itself.
+unsafe impl<T: SharedMemory> Sync for Locked<T> {}
+
+// SAFETY: `value` keeps the promises itself. The bytes of `raw` are never a Rust value: only their
+// address is passed on. The type is private, so it stands only in pages that `Mutex::anonymous`
+// has made, and what could store through a shared reference is behind `Mutex::lock`.
+unsafe impl<T: SharedMemory> SharedMemory for Locked<T> {}
+
+impl<T: SharedMemory> Mutex<T> {
+    /// Maps new pages, filled with zeros, and puts a mutex in front of them that nobody owns:
+    /// mmap(2), then pthread_mutex_init(3) with `PTHREAD_PROCESS_SHARED` and
+    /// `PTHREAD_MUTEX_ROBUST`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `ENOTSUP` where the C library has no such mutexes.
+    pub fn anonymous() -> Result<Self> {
+        let shared = Mapping::<Locked<T>, ReadWrite>::anonymous()?;
+        let mut attributes = MaybeUninit::uninit();
+        // SAFETY: the pointer is to memory for attributes, which the call initialises.
+        let done = unsafe { libc::pthread_mutexattr_init(attributes.as_mut_ptr()) };
+        check("pthread_mutexattr_init", done)?;
+        // SAFETY: the call above has initialised it.
+        let mut attributes = unsafe { attributes.assume_init() };
+        // SAFETY: the attributes are initialised.
+        let done = unsafe {
+            libc::pthread_mutexattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED)
+        };
+        check("pthread_mutexattr_setpshared", done)?;
+        // SAFETY: the attributes are initialised.
+        let done = unsafe {
+            libc::pthread_mutexattr_setrobust(&raw mut attributes, libc::PTHREAD_MUTEX_ROBUST)
+        };
+        check("pthread_mutexattr_setrobust", done)?;
+        // SAFETY: `raw` is memory for a mutex, writable, in pages that nobody else has seen yet; the
+        // attributes are initialised.
+        let done = unsafe { libc::pthread_mutex_init(shared.raw.get(), &raw const attributes) };
+        check("pthread_mutex_init", done)?;
+        Ok(Self { shared: ManuallyDrop::new(shared), owned: Cell::new(false) })
+    }
+
+    /// Waits until nobody owns the mutex and takes it: pthread_mutex_lock(3). Whoever locks it a
+    /// second time while owning it waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTRECOVERABLE` if an owner has died and the next one did not repair the value.
+    pub fn lock(&self) -> Result<Lock<'_, T>> {
+        // SAFETY: `raw` has been a mutex since `anonymous`, and stays mapped while `self` exists.
+        let done = unsafe { libc::pthread_mutex_lock(self.shared.raw.get()) };
+        if done != libc::EOWNERDEAD {
+            check("pthread_mutex_lock", done)?;
+        }
+        self.owned.set(true);
+        let guard = Guard { mutex: self };
+        Ok(if done == libc::EOWNERDEAD {
+            Lock::OwnerDied(Broken { guard })
+        } else {
+            Lock::Clean(guard)
+        })
+    }
+}
+
+impl<T: SharedMemory> Drop for Mutex<T> {
+    fn drop(&mut self) {
+        // A guard that was forgotten leaves the mutex in this thread's list of robust mutexes,
+        // which the C library goes on to follow: such pages must stay mapped.
+        if !self.owned.get() {
+            // SAFETY: nobody uses `shared` after this, since `self` is on its way out.
+            unsafe { ManuallyDrop::drop(&mut self.shared) };
+        }
+    }
+}
+
+impl<T: SharedMemory> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutex").field("owned", &self.owned).finish_non_exhaustive()
+    }
+}
+
+/// The mutex, locked; and whether the value behind it can be trusted.
+#[derive(Debug)]
+#[must_use = "dropped at once, it protects nothing"]
+pub enum Lock<'a, T: SharedMemory> {
+    /// The last owner unlocked the mutex itself.
+    Clean(Guard<'a, T>),
+    /// The last owner died, perhaps in the middle of a store: `EOWNERDEAD`.
+    OwnerDied(Broken<'a, T>),
+}
+
+/// The lock on a value that must be repaired first; there is no other way to reach it.
+///
+/// Dropping it unrepaired unlocks the mutex and makes it unusable for everybody, for good.
+#[derive(Debug)]
+#[must_use = "dropped unrepaired, it makes the mutex unusable for everybody"]
+pub struct Broken<'a, T: SharedMemory> {
+    guard: Guard<'a, T>,
+}
+
+impl<'a, T: SharedMemory> Broken<'a, T> {
+    /// Has `repair` make the value whole, and then declares it so: pthread_mutex_consistent(3).
+    ///
+    /// # Errors
+    ///
+    /// None that the types here allow; `EINVAL` means a mutex whose owner has not died.
+    pub fn repair(self, repair: impl FnOnce(Writer<'_, T>)) -> Result<Guard<'a, T>> {
+        repair(self.guard.writer());
+        // SAFETY: `raw` is a mutex, and this thread owns it.
+        let done = unsafe { libc::pthread_mutex_consistent(self.guard.mutex.shared.raw.get()) };
+        check("pthread_mutex_consistent", done)?;
+        Ok(self.guard)
+    }
+}
+
+/// The lock on a whole value. Dropping it unlocks the mutex: pthread_mutex_unlock(3).
+#[derive(Debug)]
+#[must_use = "dropped at once, it protects nothing"]
+pub struct Guard<'a, T: SharedMemory> {
+    // `Mutex` holds a `Cell`, so a guard stays with the thread that locked, as it must.
+    mutex: &'a Mutex<T>,
+}
+
+impl<T: SharedMemory> Guard<'_, T> {
+    /// The right to load and store the value.
+    #[must_use]
+    pub fn writer(&self) -> Writer<'_, T> {
+        self.mutex.shared.writer().field(|locked| &locked.value)
+    }
+}
+
+impl<T: SharedMemory> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: `raw` is a mutex, and this thread owns it: that is what a guard is.
+        unsafe { libc::pthread_mutex_unlock(self.mutex.shared.raw.get()) };
+        self.mutex.owned.set(false);
+    }
+}
+
+/// The pthread functions return their error number instead of setting errno.
+fn check(call: &'static str, done: c_int) -> Result<()> {
+    match done {
+        0 => Ok(()),
+        error => Err(failed(call, Errno::from_raw(error))),
+    }
+}
+
+fn failed(call: &'static str, errno: Errno) -> Error {
+    let help = match errno {
+        Errno::ENOTRECOVERABLE => {
+            "an owner died and nobody repaired the value: start all programs that use it anew"
+        }
+        _ => "see pthread_mutex_lock(3)",
+    };
+    Error::new(call, "the mutex in shared memory", errno, help)
+}

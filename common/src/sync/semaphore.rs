@@ -1,0 +1,181 @@
+//! A System V semaphore as a lock: what the texts point to, `semget`, `semop` and `semctl`.
+//!
+//! | | |
+//! | --- | --- |
+//! | guarantees | one holder at a time, if everybody locks |
+//! | progress | blocking: one or two system calls for each lock and unlock, even without contention |
+//! | needs | a kernel object beside the memory, which outlives its processes as a segment does |
+//! | the holder dies | `SEM_UNDO` has the kernel give the semaphore back, so nobody hangs; but the data is as the dead process left it, and nothing tells the next holder |
+//!
+//! After W. Richard Stevens, "UNIX Network Programming", volume 2, chapter 11, and semop(2).
+
+use std::ffi::{c_int, c_short};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+use crate::sysv::Key;
+
+/// A set of one semaphore, which counts 1 when free and 0 when held.
+///
+/// Dropping it does nothing: a set outlives its processes until [`Semaphore::remove`].
+#[derive(Debug)]
+pub struct Semaphore {
+    id: c_int,
+}
+
+/// How long [`Semaphore::open_or_create`] waits for the process that created the set.
+const INITIALISED: Duration = Duration::from_secs(1);
+
+impl Semaphore {
+    /// Creates a set, free, with the permission bits `mode`: semget(2) with `IPC_CREAT` and
+    /// `IPC_EXCL`, then semop(2) to count it up to 1.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if the key has a set already, `ENOSPC` at the limit of sets (SEMMNI), `ENOMEM`.
+    pub fn create(key: Key, mode: u32) -> Result<Self> {
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777).cast_signed();
+        let semaphore = Self { id: semget(key, 1, flags)? };
+        // A new set counts 0, that is, held. Without SEM_UNDO: the count must outlive this process.
+        semaphore.add(1, 0)?;
+        Ok(semaphore)
+    }
+
+    /// Finds the set under `key`, or creates it.
+    ///
+    /// To create a set and to set its count are two calls, and a process that comes between them
+    /// finds a set that is not ready. So who finds a set waits until its `sem_otime` is not 0: the
+    /// creator's first semop(2) sets it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::create`], except `EEXIST`; refused if the creator died before it had
+    /// set the count, which leaves a set that somebody must remove (`ipcrm -s`).
+    pub fn open_or_create(key: Key, mode: u32) -> Result<Self> {
+        loop {
+            match Self::create(key, mode) {
+                Err(error) if error.errno() == Some(Errno::EEXIST) => {}
+                created_or_failed => return created_or_failed,
+            }
+            match semget(key, 0, 0) {
+                Ok(id) => return Self { id }.initialised(),
+                // Removed between the two calls: create it after all.
+                Err(error) if error.errno() == Some(Errno::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn initialised(self) -> Result<Self> {
+        let start = Instant::now();
+        while self.last_operation()? == 0 {
+            if start.elapsed() > INITIALISED {
+                return Err(Error::refused(
+                    "semget",
+                    format_args!("semaphore set {}", self.id),
+                    "the process that created it has never set its count",
+                    format!("ipcrm -s {} removes it", self.id),
+                ));
+            }
+            // The creator is between two system calls: let it go on.
+            thread::yield_now();
+        }
+        Ok(self)
+    }
+
+    /// `sem_otime`: when semop(2) was last called, in seconds since 1970; 0 for never.
+    fn last_operation(&self) -> Result<libc::time_t> {
+        // SAFETY: all fields of `semid_ds` are numbers, for which zero is valid.
+        let mut status: libc::semid_ds = unsafe { std::mem::zeroed() };
+        // SAFETY: IPC_STAT takes as fourth argument a pointer to a `semid_ds`, which outlives the
+        // call; the kernel fills it and keeps no pointer.
+        let done = unsafe { libc::semctl(self.id, 0, libc::IPC_STAT, &raw mut status) };
+        Errno::result(done).map_err(|errno| self.failed("semctl(IPC_STAT)", errno))?;
+        Ok(status.sem_otime)
+    }
+
+    /// The id, as `ipcs -s` lists it.
+    #[must_use]
+    pub fn id(&self) -> c_int {
+        self.id
+    }
+
+    /// Waits until the semaphore is free and takes it: semop(2) with -1 and `SEM_UNDO`.
+    ///
+    /// # Errors
+    ///
+    /// `EIDRM` or `EINVAL` if the set has been removed, `ENOSPC` at the limit of processes with an
+    /// undo list (SEMMNU).
+    pub fn lock(&self) -> Result<Held<'_>> {
+        self.add(-1, libc::SEM_UNDO)?;
+        Ok(Held { semaphore: self })
+    }
+
+    /// Removes the set at once, whoever uses it: semctl(2) `IPC_RMID`.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if we neither own nor created it, `EIDRM` or `EINVAL` if it is gone.
+    pub fn remove(&self) -> Result<()> {
+        // SAFETY: IPC_RMID takes no fourth argument.
+        let removed = unsafe { libc::semctl(self.id, 0, libc::IPC_RMID) };
+        Errno::result(removed).map(drop).map_err(|errno| self.failed("semctl(IPC_RMID)", errno))
+    }
+
+    fn add(&self, number: c_short, flags: c_int) -> Result<()> {
+        // SEM_UNDO is 0x1000, so it fits.
+        let flags = c_short::try_from(flags).unwrap_or(0);
+        let mut operation = libc::sembuf { sem_num: 0, sem_op: number, sem_flg: flags };
+        loop {
+            // SAFETY: the pointer is to one `sembuf`, as the count says, and the kernel only reads.
+            let done = unsafe { libc::semop(self.id, &raw mut operation, 1) };
+            match Errno::result(done) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(self.failed("semop", errno)),
+            }
+        }
+    }
+
+    fn failed(&self, call: &'static str, errno: Errno) -> Error {
+        let help = match errno {
+            Errno::EINVAL | Errno::EIDRM => {
+                "the set has been removed: `ipcs -s` lists those that exist"
+            }
+            Errno::EPERM | Errno::EACCES => "the set is another user's: `ipcs -s` shows whose",
+            _ => "see semop(2) and semctl(2)",
+        };
+        Error::new(call, format_args!("semaphore set {}", self.id), errno, help)
+    }
+}
+
+fn semget(key: Key, count: c_int, flags: c_int) -> Result<c_int> {
+    // SAFETY: semget takes three numbers and touches no memory of ours.
+    Errno::result(unsafe { libc::semget(key.as_raw(), count, flags) }).map_err(|errno| {
+        let help = match errno {
+            Errno::EEXIST => "the key has a set already: choose another one",
+            Errno::ENOENT => "no set has this key: `ipcs -s` lists those that exist",
+            Errno::ENOSPC => "the system's limit is reached: `ipcs -s -l` shows it; `ipcrm -s SEMID` removes a set of yours that nobody needs",
+            Errno::EACCES => "the set is another user's: `ipcs -s` shows whose; choose another key",
+            _ => "see semget(2)",
+        };
+        Error::new("semget", key, errno, help)
+    })
+}
+
+/// The semaphore, held. Dropping it gives it back: semop(2) with +1 and `SEM_UNDO`.
+#[derive(Debug)]
+#[must_use = "dropped at once, it protects nothing"]
+pub struct Held<'a> {
+    semaphore: &'a Semaphore,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // It can fail only if the set has been removed; whoever waits for it is told so too.
+        let _ = self.semaphore.add(1, libc::SEM_UNDO);
+    }
+}

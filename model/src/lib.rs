@@ -1,0 +1,103 @@
+//! Has loom run the seqlock of `common` in every order that Rust's memory model allows.
+//!
+//! The file itself is compiled here a second time, with loom's atomics in the place of std's. So
+//! what is checked is the source that runs, and the source knows nothing of the check.
+
+#![cfg(test)]
+
+/// `common::sync::atomic`, as loom has it, with a switch that leaves one fence out.
+mod atomic {
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+
+    /// The line of the source whose fence is left out; 0 for none.
+    pub(crate) static OMITTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+    #[track_caller]
+    pub(crate) fn fence(order: Ordering) {
+        let line = std::panic::Location::caller().line();
+        if line != OMITTED.load(Ordering::Relaxed) {
+            loom::sync::atomic::fence(order);
+        }
+    }
+}
+
+#[allow(dead_code, unreachable_pub, missing_docs, clippy::must_use_candidate)]
+#[path = "../../common/src/sync/seqlock.rs"]
+mod seqlock;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use loom::sync::Arc;
+use loom::sync::atomic::Ordering;
+use loom::thread;
+use seqlock::SeqLock;
+
+/// One writer publishes twice, one reader takes a snapshot of two words that must be equal.
+fn check_publish_and_snapshot() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let shared = Arc::new(SeqLock::<2>::default());
+        let writing = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            writing.publish([1, 1]);
+            writing.publish([2, 2]);
+        });
+        if let Ok([first, second]) = shared.snapshot(2) {
+            assert_eq!(first, second, "a torn snapshot");
+        }
+        writer.join().expect("the writer");
+        // With nobody writing any more, a snapshot succeeds at once and is the newest.
+        assert_eq!(shared.snapshot(1), Ok([2, 2]));
+    });
+}
+
+/// A writer dies in the middle, a second one takes over while a reader looks.
+fn check_recovery() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let shared = Arc::new(SeqLock::<2>::default());
+        let writing = Arc::clone(&shared);
+        let writers = thread::spawn(move || {
+            writing.publish([1, 1]);
+            let dies =
+                [7_u32].into_iter().chain(std::iter::once_with(|| resume_unwind(Box::new(()))));
+            catch_unwind(AssertUnwindSafe(|| writing.publish(dies))).expect_err("it dies");
+            assert!(writing.is_publishing());
+            writing.publish([2, 2]);
+        });
+        if let Ok([first, second]) = shared.snapshot(2) {
+            assert_eq!(first, second, "a torn snapshot");
+        }
+        writers.join().expect("the writers");
+        assert_eq!(shared.snapshot(1), Ok([2, 2]));
+        assert!(!shared.is_publishing());
+    });
+}
+
+/// The lines of the source that call `fence`.
+fn fences() -> Vec<u32> {
+    let source = include_str!("../../common/src/sync/seqlock.rs");
+    (1..)
+        .zip(source.lines())
+        .filter(|(_, line)| line.trim().starts_with("fence("))
+        .map(|it| it.0)
+        .collect()
+}
+
+#[test]
+fn every_order_is_right_with_all_fences_and_wrong_without_any_one_of_them() {
+    // One test, because the switch is one for the process.
+    check_publish_and_snapshot();
+    check_recovery();
+    let fences = fences();
+    assert_eq!(fences.len(), 4, "fences at {fences:?}");
+    for line in fences {
+        atomic::OMITTED.store(line, Ordering::Relaxed);
+        let found = catch_unwind(AssertUnwindSafe(check_publish_and_snapshot));
+        atomic::OMITTED.store(0, Ordering::Relaxed);
+        assert!(found.is_err(), "loom finds nothing wrong without the fence in line {line}");
+    }
+}

@@ -1,0 +1,229 @@
+//! Runs a mechanism: first a writer and its readers undisturbed, then a writer that is killed and
+//! replaced again and again.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::{Duration, Instant};
+
+use common::cli::{Stop, Terminal};
+use common::mapping::Mapping;
+use common::process::{Child, fork};
+use common::shared::Counters;
+use common::{Error, ReadWrite, say};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use serde::Serialize;
+
+use crate::mechanism::Mechanism;
+use crate::record::{is_torn, record};
+
+/// How to run every mechanism.
+pub(crate) struct Contest {
+    /// How many readers there are.
+    pub(crate) readers: usize,
+    /// How long the run without kills takes.
+    pub(crate) time: Duration,
+    /// How many writers are killed in the run after it.
+    pub(crate) kills: u32,
+}
+
+/// What came out.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    pub(crate) mechanism: &'static str,
+    readers: usize,
+    published: u64,
+    snapshots: u64,
+    pub(crate) torn: u64,
+    pub(crate) published_per_s: f64,
+    pub(crate) snapshots_per_s: f64,
+    kills: u32,
+    pub(crate) survived: u32,
+    pub(crate) torn_after_kill: u64,
+    #[serde(skip)]
+    pub(crate) remark: String,
+}
+
+/// After a kill, every reader must take a snapshot again within this time; else the mechanism hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the processes tell each other. Every counter has one process that writes it.
+struct Scores(Mapping<Counters<64>, ReadWrite>);
+
+/// Not 0 when the processes are to end.
+const STOP: usize = 0;
+const PUBLISHED: usize = 1;
+
+impl Scores {
+    fn new() -> Result<Self, Error> {
+        Ok(Self(Mapping::anonymous()?))
+    }
+
+    fn get(&self, index: usize) -> u64 {
+        self.0.get(index)
+    }
+
+    fn count(&self, index: usize) {
+        self.0.writer().set(index, self.get(index) + 1);
+    }
+
+    fn snapshots(reader: usize) -> usize {
+        2 + 2 * reader
+    }
+
+    fn torn(reader: usize) -> usize {
+        3 + 2 * reader
+    }
+}
+
+impl Contest {
+    pub(crate) fn run<M: Mechanism>(&self, terminal: &mut Terminal) -> Result<Row, Stop> {
+        let mechanism = M::new()?;
+        say!(terminal, "{}: {} readers, then {} kills", M::NAME, self.readers, self.kills);
+        let row = self.measure(&mechanism, terminal);
+        mechanism.remove()?;
+        row
+    }
+
+    fn measure<M: Mechanism>(&self, mechanism: &M, terminal: &mut Terminal) -> Result<Row, Stop> {
+        let calm = Scores::new()?;
+        let start = Instant::now();
+        let mut children = self.start_readers(mechanism, &calm, terminal)?;
+        children.push(start_writer(mechanism, &calm, terminal)?);
+        terminal.pause(self.time)?;
+        let seconds = start.elapsed().as_secs_f64();
+        end(children, &calm, terminal)?;
+
+        let stormy = Scores::new()?;
+        let children = self.start_readers(mechanism, &stormy, terminal)?;
+        let survived = self.kill_writers(mechanism, &stormy, terminal)?;
+        if survived == self.kills {
+            end(children, &stormy, terminal)?;
+        } else {
+            // Who waits for ever does not look at STOP: killed.
+            drop(children);
+        }
+
+        let total = |scores: &Scores, of: fn(usize) -> usize| -> u64 {
+            (0..self.readers).map(|reader| scores.get(of(reader))).sum()
+        };
+        let (published, snapshots) = (calm.get(PUBLISHED), total(&calm, Scores::snapshots));
+        Ok(Row {
+            mechanism: M::NAME,
+            readers: self.readers,
+            published,
+            snapshots,
+            torn: total(&calm, Scores::torn),
+            published_per_s: rate(published, seconds),
+            snapshots_per_s: rate(snapshots, seconds),
+            kills: self.kills,
+            survived,
+            torn_after_kill: total(&stormy, Scores::torn),
+            remark: match (survived == self.kills, mechanism.repairs()) {
+                (false, _) => ", then it hung".into(),
+                (true, 0) => String::new(),
+                (true, repairs) => format!(", {repairs} half-done publications made good"),
+            },
+        })
+    }
+
+    /// Kills one writer after the other, and returns after how many kills everybody went on.
+    fn kill_writers<M: Mechanism>(
+        &self,
+        mechanism: &M,
+        scores: &Scores,
+        terminal: &mut Terminal,
+    ) -> Result<u32, Stop> {
+        let random = RandomState::new();
+        for kill in 0..self.kills {
+            let writer = start_writer(mechanism, scores, terminal)?;
+            if !self.all_go_on(scores, terminal)? {
+                return Ok(kill.saturating_sub(1));
+            }
+            let mut hasher = random.build_hasher();
+            hasher.write_u32(kill);
+            terminal.pause(Duration::from_micros(hasher.finish() % 1000))?;
+            // Dropping a child kills it, with SIGKILL.
+            drop(writer);
+        }
+        let last = start_writer(mechanism, scores, terminal)?;
+        let went_on = self.all_go_on(scores, terminal)?;
+        if went_on {
+            scores.count(STOP);
+            last.wait(terminal)?;
+        }
+        Ok(if went_on { self.kills } else { self.kills.saturating_sub(1) })
+    }
+
+    /// Waits until the writer has published and every reader has taken a snapshot, all anew.
+    fn all_go_on(&self, scores: &Scores, terminal: &mut Terminal) -> Result<bool, Stop> {
+        let watched = || (0..self.readers).map(Scores::snapshots).chain([PUBLISHED]);
+        let before: Vec<u64> = watched().map(|index| scores.get(index)).collect();
+        let start = Instant::now();
+        while watched().zip(&before).any(|(index, before)| scores.get(index) == *before) {
+            if start.elapsed() > PATIENCE {
+                return Ok(false);
+            }
+            terminal.pause(Duration::from_micros(50))?;
+        }
+        Ok(true)
+    }
+
+    fn start_readers<M: Mechanism>(
+        &self,
+        mechanism: &M,
+        scores: &Scores,
+        terminal: &mut Terminal,
+    ) -> Result<Vec<Child>, Stop> {
+        let read = |reader: usize| -> Result<(), Stop> {
+            while scores.get(STOP) == 0 {
+                if let Some(stat) = mechanism.snapshot()? {
+                    scores.count(Scores::snapshots(reader));
+                    if is_torn(&stat) {
+                        scores.count(Scores::torn(reader));
+                    }
+                }
+            }
+            Ok(())
+        };
+        (0..self.readers).map(|reader| start(|| read(reader), terminal)).collect()
+    }
+}
+
+fn start_writer<M: Mechanism>(
+    mechanism: &M,
+    scores: &Scores,
+    terminal: &mut Terminal,
+) -> Result<Child, Stop> {
+    let write = || {
+        mechanism.recover()?;
+        while scores.get(STOP) == 0 {
+            // A record's count has 32 bits; after four billion it starts again at 0.
+            let count = (scores.get(PUBLISHED) + 1) % (1 << 32);
+            let count = u32::try_from(count).expect("a remainder below 2^32");
+            mechanism.publish(&record(count))?;
+            scores.count(PUBLISHED);
+        }
+        Ok(())
+    };
+    start(write, terminal)
+}
+
+/// Forks a child that ends with its parent, however that ends.
+fn start(work: impl FnOnce() -> Result<(), Stop>, terminal: &mut Terminal) -> Result<Child, Stop> {
+    let child = fork(terminal, |_| {
+        // Without this the children of a killed parent would go on for ever: prctl(2).
+        let _ = set_pdeathsig(Signal::SIGKILL);
+        work()
+    })?;
+    Ok(child)
+}
+
+fn end(children: Vec<Child>, scores: &Scores, terminal: &mut Terminal) -> Result<(), Stop> {
+    scores.count(STOP);
+    children.into_iter().try_for_each(|child| child.wait(terminal))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a rate for people, from a count far below 2^52")]
+fn rate(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}

@@ -1,0 +1,64 @@
+//! A robust mutex around every store and every load.
+
+use common::mapping::Mapping;
+use common::shared::Counters;
+use common::sync::mutex::{Guard, Lock, Mutex};
+use common::{ConnStat, Error, ReadWrite, SharedConnStat};
+
+use crate::mechanism::Mechanism;
+use crate::record::record;
+
+/// The record, behind its mutex.
+pub(crate) struct Guarded {
+    shared: Mutex<SharedConnStat>,
+    repairs: Mapping<Counters<1>, ReadWrite>,
+}
+
+impl Guarded {
+    /// Locks the mutex, and repairs the record if the last owner was killed.
+    fn lock(&self) -> Result<Guard<'_, SharedConnStat>, Error> {
+        match self.shared.lock()? {
+            Lock::Clean(guard) => Ok(guard),
+            // The record may be half written. Its text follows from its count, so it can be made
+            // whole; a real application keeps a copy, or starts again from nothing.
+            Lock::OwnerDied(broken) => broken.repair(|shared| {
+                shared.store(&record(shared.load().count.cast_unsigned()));
+                self.repairs.writer().add_one(0);
+            }),
+        }
+    }
+}
+
+impl Mechanism for Guarded {
+    const NAME: &'static str = "mutex";
+
+    fn new() -> Result<Self, Error> {
+        let new = Self { shared: Mutex::anonymous()?, repairs: Mapping::anonymous()? };
+        new.publish(&record(0))?;
+        Ok(new)
+    }
+
+    fn publish(&self, stat: &ConnStat) -> Result<(), Error> {
+        let guard = self.lock()?;
+        guard.writer().store(stat);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Option<ConnStat>, Error> {
+        let guard = self.lock()?;
+        Ok(Some(guard.writer().load()))
+    }
+
+    fn recover(&self) -> Result<(), Error> {
+        // Whoever locks next repairs: this writer now, unless a reader has done so already.
+        self.lock().map(drop)
+    }
+
+    fn repairs(&self) -> u64 {
+        self.repairs.get(0)
+    }
+
+    fn remove(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! No mechanism: the record is stored and loaded word by word, and nobody keeps anybody out.
+//!
+//! There is no undefined behaviour: every word is an atomic. There is a race all the same: between
+//! two words of a publication a reader may load both.
+
+use common::mapping::Mapping;
+use common::{ConnStat, Error, ReadWrite, SharedConnStat};
+
+use crate::mechanism::Mechanism;
+use crate::record::record;
+
+/// The record alone.
+pub(crate) struct None {
+    shared: Mapping<SharedConnStat, ReadWrite>,
+}
+
+impl Mechanism for None {
+    const NAME: &'static str = "none";
+
+    fn new() -> Result<Self, Error> {
+        let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
+        shared.writer().store(&record(0));
+        Ok(Self { shared })
+    }
+
+    fn publish(&self, stat: &ConnStat) -> Result<(), Error> {
+        self.shared.writer().store(stat);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Option<ConnStat>, Error> {
+        Ok(Some(self.shared.load()))
+    }
+
+    fn recover(&self) -> Result<(), Error> {
+        // A killed writer leaves half a record, and nothing that would tell.
+        Ok(())
+    }
+
+    fn repairs(&self) -> u64 {
+        0
+    }
+
+    fn remove(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}

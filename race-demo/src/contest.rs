@@ -133,6 +133,9 @@ impl Contest {
         scores: &Scores,
         terminal: &mut Terminal,
     ) -> Result<u32, Stop> {
+        if self.kills == 0 {
+            return Ok(0);
+        }
         let random = RandomState::new();
         for kill in 0..self.kills {
             let writer = start_writer(mechanism, scores, terminal)?;

@@ -187,9 +187,14 @@ impl Terminal {
     /// [`Stop::Signal`] as soon as a signal asks this process to end; the errors of waitpid(2).
     pub fn wait_for(&mut self, pid: Pid) -> Result<WaitStatus, Stop> {
         loop {
-            match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
                 // SIGCHLD is blocked here, so the one that announces the end interrupts the poll.
                 Ok(WaitStatus::StillAlive) => drop(self.poll(&mut [], None)),
+                Ok(WaitStatus::Stopped(_, by)) => {
+                    self.say(format_args!(
+                        "child {pid} is stopped by {by}: kill -CONT {pid} lets it go on"
+                    ));
+                }
                 Ok(ended) => return Ok(ended),
                 Err(errno) => {
                     let help = "see waitpid(2)";

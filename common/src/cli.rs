@@ -278,6 +278,18 @@ impl KeyArgs {
     }
 }
 
+/// Tells the person who runs a reader how a writer gets to the segment that has the key `key`.
+#[must_use]
+pub fn invite_writer(key: i32) -> String {
+    const COMMAND: &str = "in another terminal: cargo run -p shm-sysv-writer";
+    match key {
+        // The writer's default.
+        1234 => COMMAND.into(),
+        libc::IPC_PRIVATE => "the segment has no key, so only its creator can write to it".into(),
+        key => format!("{COMMAND} -- --key 0x{key:x}"),
+    }
+}
+
 /// Permission bits as an argument: octal, such as `0600`.
 #[derive(Debug, Clone, Copy)]
 pub struct Mode(pub u32);

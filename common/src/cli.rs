@@ -31,7 +31,7 @@ use crate::sysv::Key;
 pub fn run<Args: clap::Parser>(
     program: impl FnOnce(&Args, &mut Terminal) -> Result<(), Stop>,
 ) -> ExitCode {
-    let args = Args::parse();
+    let args = parse::<Args>();
     let mut terminal = match Terminal::new() {
         Ok(terminal) => terminal,
         Err(errno) => {
@@ -41,6 +41,17 @@ pub fn run<Args: clap::Parser>(
     };
     let ended = program(&args, &mut terminal);
     ExitCode::from(terminal.conclude(ended))
+}
+
+fn parse<Args: clap::Parser>() -> Args {
+    // The word after an option is its value, also in `-i -1s`: "invalid value '-1s'" helps more
+    // than "unexpected argument '-1'".
+    let command = Args::command().mut_args(|arg| match arg.get_action().takes_values() {
+        true if !arg.is_positional() => arg.allow_hyphen_values(true),
+        _ => arg,
+    });
+    let parsed = command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| error.exit())
 }
 
 /// Narrates on stderr: [`Terminal::say`] with the arguments of `format!`.
@@ -225,9 +236,14 @@ impl Terminal {
     /// [`Stop::Signal`] as soon as a signal asks this process to end; the errors of waitpid(2).
     pub fn wait_for(&mut self, pid: Pid) -> Result<WaitStatus, Stop> {
         loop {
-            match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
                 // SIGCHLD is blocked here, so the one that announces the end interrupts the poll.
                 Ok(WaitStatus::StillAlive) => drop(self.poll(&mut [], None)),
+                Ok(WaitStatus::Stopped(_, by)) => {
+                    self.say(format_args!(
+                        "child {pid} is stopped by {by}: kill -CONT {pid} lets it go on"
+                    ));
+                }
                 Ok(ended) => return Ok(ended),
                 Err(errno) => {
                     let help = "see waitpid(2)";
@@ -321,6 +337,18 @@ impl LookArgs {
     #[must_use]
     pub fn ticks(&self) -> u32 {
         self.ticks.unwrap_or(if self.follow { u32::MAX } else { 10 })
+    }
+}
+
+/// Tells the person who runs a reader how a writer gets to the segment that has the key `key`.
+#[must_use]
+pub fn invite_writer(key: i32) -> String {
+    const COMMAND: &str = "in another terminal: cargo run -p shm-sysv-writer";
+    match key {
+        // The writer's default.
+        1234 => COMMAND.into(),
+        libc::IPC_PRIVATE => "the segment has no key, so only its creator can write to it".into(),
+        key => format!("{COMMAND} -- --key 0x{key:x}"),
     }
 }
 

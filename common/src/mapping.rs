@@ -27,6 +27,7 @@ use nix::unistd::linkat;
 use crate::error::{Error, Result};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::sigbus;
+use crate::text::shown;
 
 /// An open file that holds one record and nothing else.
 ///
@@ -55,7 +56,7 @@ impl RecordFile {
                 if found == 0 { "it is empty".into() } else { format!("it has {found} bytes") };
             return Err(Error::refused(
                 "open",
-                path.display(),
+                shown(path),
                 format!("{what} and the record has {size}: somebody else's file, left as it is"),
                 "name another file; to give this one up, call the file writer with --force",
             ));
@@ -94,20 +95,34 @@ impl RecordFile {
 
     fn create(path: &Path, mode: u32, record: &[u8]) -> Result<Self> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let fd = open(folder(path), flags, Mode::from_bits_truncate(mode))
-            .map_err(|errno| os_failed("open", folder(path), errno))?;
+        let fd =
+            open(folder(path), flags, Mode::from_bits_truncate(mode)).map_err(
+                |errno| match errno {
+                    Errno::ENOENT => {
+                        let help = "the folder does not exist: make it, or check the spelling";
+                        Error::new("open", shown(folder(path)), errno, help)
+                    }
+                    _ => os_failed("open", folder(path), errno),
+                },
+            )?;
         let mut file = File::from(fd);
         // Writing the bytes, and not just setting the size, makes the file system find room for
         // them now: ENOSPC here instead of a SIGBUS at the first store.
         file.write_all(record).map_err(|error| failed("write", path, &error))?;
         let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
         linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
-            .map_err(|errno| os_failed("linkat", path, errno))?;
+            .map_err(|errno| match errno {
+                Errno::ENOENT => {
+                    let help = "name a file, without a slash at the end, in a folder that stays; /proc must be mounted";
+                    Error::new("linkat", shown(path), errno, help)
+                }
+                _ => os_failed("linkat", path, errno),
+            })?;
         Ok(Self { file, path: path.into(), size: record.len(), created: true })
     }
 
     /// Gives up whatever the regular file at `path` holds and makes it `size` bytes long: open(2),
-    /// ftruncate(2). Only for someone who asked for exactly that.
+    /// fallocate(2), ftruncate(2). Only for someone who asked for exactly that.
     ///
     /// The file is cut or grown in one step and is never empty in between, so a reader that has
     /// its first page mapped goes on.
@@ -117,8 +132,9 @@ impl RecordFile {
     /// Those of [`RecordFile::open`], except for the size.
     pub fn take_over(path: &Path, size: usize) -> Result<Self> {
         let file = Self::open_regular::<ReadWrite>(path)?;
-        file.set_len(size as u64).map_err(|error| failed("ftruncate", path, &error))?;
+        // Room first: on a full file system the file then stays as it is.
         allocate(&file, path, size)?;
+        file.set_len(size as u64).map_err(|error| failed("ftruncate", path, &error))?;
         Ok(Self { file, path: path.into(), size, created: false })
     }
 
@@ -127,7 +143,7 @@ impl RecordFile {
             "file" => Ok(()),
             kind => Err(Error::refused(
                 "open",
-                path.display(),
+                shown(path),
                 format!("it is a {kind}, left as it is"),
                 "name a regular file, or one that does not exist yet",
             )),
@@ -198,7 +214,7 @@ impl RecordFile {
         if self.size != size_of::<T>() {
             let reason = format!("it has {} bytes, and {} are wanted", self.size, size_of::<T>());
             let help = "name a file of the right size";
-            return Err(Error::refused("mmap", self.path.display(), reason, help));
+            return Err(Error::refused("mmap", shown(&self.path), reason, help));
         }
         // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it touches no
         // memory that Rust knows of.
@@ -226,7 +242,7 @@ impl fmt::Display for RecordFile {
         let Self { path, size, created, .. } = self;
         let how = if *created { "created" } else { "found" };
         let mode = self.file.metadata().map_or(0, |it| it.permissions().mode() & 0o777);
-        write!(f, "{}, {size} bytes, mode {mode:04o}, {how}", path.display())
+        write!(f, "{}, {size} bytes, mode {mode:04o}, {how}", shown(path))
     }
 }
 
@@ -264,8 +280,8 @@ fn refuse_dangling_link(path: &Path) -> Result<()> {
     match (fs::read_link(path), fs::metadata(path)) {
         (Ok(target), Err(error)) => Err(Error::refused(
             "open",
-            path.display(),
-            format!("it is a symbolic link to {}: {}", target.display(), errno_of(&error).desc()),
+            shown(path),
+            format!("it is a symbolic link to {}: {}", shown(&target), errno_of(&error).desc()),
             "create the file that the link leads to, or remove the link",
         )),
         _ => Ok(()),
@@ -321,7 +337,7 @@ fn os_failed(call: &'static str, path: &Path, errno: Errno) -> Error {
         Errno::ETXTBSY => "the file is a program that runs: name another one",
         _ => "see the call's man page",
     };
-    Error::new(call, path.display(), errno, help)
+    Error::new(call, shown(path), errno, help)
 }
 
 /// Shared pages in this process's address space, seen as a `T`.
@@ -379,9 +395,9 @@ impl<T: SharedMemory, A: Access> Mapping<T, A> {
     pub fn explain_sigbus(&self, path: &Path) -> Result<()> {
         let start = self.address().as_ptr().addr();
         let message = format!(
-            "error: SIGBUS, {}: the file has been truncated while it was mapped\n  \
-             help: only grow or replace a file that others have mapped; start the file writer again\n",
-            path.display(),
+            "error: SIGBUS, {}: the page is not there: the file has been truncated, or its file system is full\n  \
+             help: replace a file that others have mapped, never cut it off; start the file writer again\n",
+            shown(path),
         );
         sigbus::explain(start..start + Self::LENGTH.get(), message)
     }

@@ -20,6 +20,7 @@ use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
+use crate::text::shown;
 
 /// What names a segment for unrelated processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Key {
     pub fn ftok(path: &Path, proj_id: u8) -> Result<Self> {
         let failed = |errno| {
             let help = "name a file that exists and that you may look up; both programs must name the same one";
-            Error::new("ftok", path.display(), errno, help)
+            Error::new("ftok", shown(path), errno, help)
         };
         let c_path =
             CString::new(path.as_os_str().as_bytes()).map_err(|_| failed(Errno::EINVAL))?;
@@ -267,7 +268,7 @@ impl Segment {
         // Failure is (void *) -1, not NULL.
         let start = match NonNull::new(start) {
             Some(start) if start.as_ptr().addr() != usize::MAX => start,
-            _ => return Err(self.shmat_failed(object(), Errno::last(), A::WRITABLE)),
+            _ => return Err(self.shmat_failed(object(), address, Errno::last(), A::WRITABLE)),
         };
         // SAFETY: the kernel attached at least the segment's size, which is that of `T` and never
         // changes, at a page boundary, with the rights that `A` says; only `Attachment` detaches it.
@@ -275,15 +276,29 @@ impl Segment {
         Ok(Attachment { pages })
     }
 
-    fn shmat_failed(&self, object: String, errno: Errno, writable: bool) -> Error {
+    fn shmat_failed(&self, object: String, address: usize, errno: Errno, writable: bool) -> Error {
         let help = match errno {
             Errno::EACCES if writable => format!("the segment's mode is {:04o} and you may not write to it: `ipcs -m` shows whose it is; choose another --key", self.mode),
             Errno::EACCES => format!("the segment's mode is {:04o} and you may not read it: `ipcs -m` shows whose it is; choose another --key", self.mode),
-            Errno::EINVAL | Errno::EIDRM => "the segment is gone, or the address is taken or no multiple of the page size (SHM_RND rounds it)".into(),
+            Errno::EINVAL | Errno::EIDRM if address == 0 => "the segment is gone: start again".into(),
+            Errno::EINVAL | Errno::EIDRM => "the segment is gone, or the address is taken or no multiple of the page size (SHM_RND rounds it): choose another".into(),
+            Errno::ENOMEM if address != 0 => "the address is beyond what a process may use, or `ulimit -v` allows no more: choose another".into(),
+            Errno::EPERM if address != 0 => "an address this low is root's alone (vm.mmap_min_addr): choose another".into(),
             Errno::ENOMEM => "this process has no address space left: `ulimit -v` shows its limit".into(),
             _ => "see shmat(2)".into(),
         };
         Error::new("shmat", object, errno, help)
+    }
+
+    /// Removes the segment if this process has just created it, because `error` leaves it without a
+    /// use, and hands `error` on; for `map_err`. A segment that others made stays.
+    #[must_use]
+    pub fn abandon(&self, error: Error) -> Error {
+        if self.created {
+            // The error that led here says more than one of this call could.
+            let _ = self.remove();
+        }
+        error
     }
 
     /// What the kernel says of the segment now: shmctl(2) `IPC_STAT`.

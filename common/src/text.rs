@@ -4,6 +4,8 @@
 //! They are stored as 32-bit words, because sixteen loads are four times faster than sixty-four.
 
 use std::fmt::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::shared::{SharedMemory, Writer};
@@ -117,6 +119,13 @@ impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
     }
+}
+
+/// The path as a person may see it: whoever made a file or a link chose its name, and a terminal
+/// must not obey what is in it.
+#[must_use]
+pub fn shown(path: &Path) -> Text {
+    Text::from_c(path.as_os_str().as_bytes())
 }
 
 #[cfg(test)]

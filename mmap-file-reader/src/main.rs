@@ -18,6 +18,7 @@ use clap::Parser;
 use common::cli::{self, LookArgs, Stop, Terminal};
 use common::follow::Changes;
 use common::mapping::{RecordFile, is_awaited};
+use common::text::shown;
 use common::{ReadOnly, SharedConnStat, data, say};
 
 /// Show the counts in a mapped file
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
-    say!(terminal, "reader, pid {}, file {}", process::id(), args.file.display());
+    say!(terminal, "reader, pid {}, file {}", process::id(), shown(&args.file));
 
     // Open the file for reading only.
     let file = open(args, terminal)?;
@@ -76,7 +77,7 @@ fn open(args: &Args, terminal: &mut Terminal) -> Result<RecordFile, Stop> {
             terminal,
             "no record there yet, waiting up to {}; in another terminal: cargo run -p mmap-file-writer -- {}",
             cli::human(args.wait),
-            args.file.display()
+            shown(&args.file)
         );
     }
     while is_awaited(&args.file) && start.elapsed() < args.wait {

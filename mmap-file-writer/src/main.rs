@@ -21,6 +21,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::cli::{self, Mode, Stop, Terminal};
 use common::mapping::RecordFile;
+use common::text::shown;
 use common::{ConnStat, ReadWrite, SharedConnStat, Writer, data, say};
 
 /// Count in a mapped file; mmap-file-reader shows the counts
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
-    say!(terminal, "writer, pid {}, file {}", process::id(), args.file.display());
+    say!(terminal, "writer, pid {}, file {}", process::id(), shown(&args.file));
     let start = ConnStat::new(args.ip);
 
     // Open the file, or create it with the first record in it. It is never
@@ -91,7 +92,10 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
 
     // Take it out of the address space again. The file itself stays.
     shared.unmap()?;
-    say!(terminal, "munmap: unmapped; {} stays, rm removes it", args.file.display());
+    match args.file.exists() {
+        true => say!(terminal, "munmap: unmapped; {} stays, rm removes it", shown(&args.file)),
+        false => say!(terminal, "munmap: unmapped; {} is gone meanwhile", shown(&args.file)),
+    }
     stopped
 }
 

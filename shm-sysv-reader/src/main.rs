@@ -49,12 +49,13 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "shmget: {segment}");
 
     // Make it part of this process's address space, to load from only (SHM_RDONLY).
-    let shared = segment.attach::<SharedConnStat, ReadOnly>()?;
+    let shared =
+        segment.attach::<SharedConnStat, ReadOnly>().map_err(|error| segment.abandon(error))?;
     say!(terminal, "shmat: Memory attached at {:p}, read-only", shared.address());
 
     if shared.load().ip().is_empty() {
-        terminal
-            .say("no writer has been here yet; in another terminal: cargo run -p shm-sysv-writer");
+        let how = cli::invite_writer(segment.status()?.key);
+        say!(terminal, "no writer has been here yet; {how}");
     }
     let stopped = match args.look.follow {
         true => follow(args, &segment, &shared, terminal),

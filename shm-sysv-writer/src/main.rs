@@ -70,7 +70,8 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "shmget: {segment}");
 
     // Make it part of this process's address space.
-    let shared = segment.attach::<SharedConnStat, ReadWrite>()?;
+    let shared =
+        segment.attach::<SharedConnStat, ReadWrite>().map_err(|error| segment.abandon(error))?;
     say!(terminal, "shmat: Memory attached at {:p}", shared.address());
 
     let start = ConnStat::new(args.ip);

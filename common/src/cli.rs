@@ -208,6 +208,19 @@ impl Terminal {
         }
     }
 
+    /// Waits until `there` is true, but for no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end.
+    pub fn wait_until(&mut self, patience: Duration, there: impl Fn() -> bool) -> Result<(), Stop> {
+        let start = Instant::now();
+        while !there() && start.elapsed() < patience {
+            self.pause(Duration::from_millis(20))?;
+        }
+        Ok(())
+    }
+
     /// Sleeps while the count of `shared` is `seen`, for at most `patience`; it may return early.
     ///
     /// # Errors
@@ -312,6 +325,23 @@ impl KeyArgs {
         match &self.ftok {
             Some(path) => Key::ftok(path, self.proj_id),
             None => Ok(self.key),
+        }
+    }
+
+    /// The key, for a program that looks for what another one has made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Key::ftok`]; refused for `private`, by which nothing can be found.
+    pub fn key_to_find(&self) -> Result<Key, Error> {
+        match self.key()? {
+            Key::Private => Err(Error::refused(
+                "shmget",
+                Key::Private,
+                "a private segment has no key to find it by",
+                "name it by its shmid, which the writer prints: --id SHMID",
+            )),
+            key => Ok(key),
         }
     }
 }

@@ -54,11 +54,16 @@ pub fn fork(
             process::exit(status.unwrap_or(101).into());
         }
         Ok(ForkResult::Parent { child }) => Ok(Child::adopt(child)),
-        Err(errno) => {
-            let help = "the limit of processes is reached or the memory is full: `ulimit -u` shows the limit";
-            Err(Error::new("fork", "this process", errno, help))
-        }
+        Err(errno) => Err(fork_failed(errno)),
     }
+}
+
+/// The error of a fork(2) that failed with `errno`.
+#[must_use]
+pub fn fork_failed(errno: Errno) -> Error {
+    let help =
+        "the limit of processes is reached or the memory is full: `ulimit -u` shows the limit";
+    Error::new("fork", "this process", errno, help)
 }
 
 impl Child {

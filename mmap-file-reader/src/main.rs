@@ -12,7 +12,7 @@
 
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
 use common::cli::{self, LookArgs, Stop, Terminal};
@@ -43,8 +43,17 @@ fn main() -> ExitCode {
 fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "reader, pid {}, file {}", process::id(), shown(&args.file));
 
+    if is_awaited(&args.file) && !args.wait.is_zero() {
+        let (file, wait) = (shown(&args.file), cli::human(args.wait));
+        say!(
+            terminal,
+            "no record there yet, waiting up to {wait}; in another terminal: cargo run -p mmap-file-writer -- {file}"
+        );
+        terminal.wait_until(args.wait, || !is_awaited(&args.file))?;
+    }
+
     // Open the file for reading only.
-    let file = open(args, terminal)?;
+    let file = RecordFile::open::<ReadOnly>(&args.file, size_of::<SharedConnStat>())?;
     say!(terminal, "open: {file}");
 
     // Make it part of this process's address space, to load from only (PROT_READ).
@@ -68,22 +77,6 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     shared.unmap()?;
     say!(terminal, "munmap: unmapped");
     stopped
-}
-
-fn open(args: &Args, terminal: &mut Terminal) -> Result<RecordFile, Stop> {
-    let start = Instant::now();
-    if is_awaited(&args.file) && !args.wait.is_zero() {
-        say!(
-            terminal,
-            "no record there yet, waiting up to {}; in another terminal: cargo run -p mmap-file-writer -- {}",
-            cli::human(args.wait),
-            shown(&args.file)
-        );
-    }
-    while is_awaited(&args.file) && start.elapsed() < args.wait {
-        terminal.pause(Duration::from_millis(20))?;
-    }
-    Ok(RecordFile::open::<ReadOnly>(&args.file, size_of::<SharedConnStat>())?)
 }
 
 fn show(args: &Args, shared: &SharedConnStat, terminal: &mut Terminal) -> Result<(), Stop> {

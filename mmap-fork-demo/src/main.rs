@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::Parser;
 use common::cli::{self, Stop, Terminal};
 use common::mapping::Mapping;
-use common::process::Child;
+use common::process::{Child, fork_failed};
 use common::{Error, ReadWrite, SharedText, data, say};
 use nix::unistd::{ForkResult, fork};
 
@@ -108,13 +108,5 @@ fn answer(
 fn split() -> Result<ForkResult, Error> {
     // SAFETY: a child of a process with several threads may only make async-signal-safe calls.
     // This process has started no thread, so the child is a whole copy and may do anything.
-    let forked = unsafe { fork() };
-    forked.map_err(|errno| {
-        Error::new(
-            "fork",
-            "this process",
-            errno,
-            "the limit of processes is reached: `ulimit -u` shows it",
-        )
-    })
+    unsafe { fork() }.map_err(fork_failed)
 }

@@ -19,6 +19,7 @@ mod mechanism;
 mod mutex;
 mod none;
 mod record;
+mod report;
 mod semaphore;
 mod seqlock;
 
@@ -27,9 +28,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use common::cli::{self, Stop, Terminal};
-use common::{Error, data, say};
-use contest::{Contest, Row};
-use nix::errno::Errno;
+use common::{data, say};
+use contest::Contest;
 
 /// Show the race between a writer and its readers, and three cures
 #[derive(Parser)]
@@ -92,8 +92,8 @@ fn compare(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
         });
     }
     match args.format {
-        Format::Table => table(&rows, args.kills, terminal),
-        Format::Json => data!(terminal, "{}", json(&rows)?),
+        Format::Table => report::table(&rows, args.kills, terminal),
+        Format::Json => data!(terminal, "{}", report::json(&rows)?),
     }
 }
 
@@ -101,27 +101,4 @@ impl Args {
     fn runs(&self, name: Name) -> bool {
         self.mechanism.is_none_or(|only| only as u8 == name as u8)
     }
-}
-
-fn table(rows: &[Row], kills: u32, terminal: &mut Terminal) -> Result<(), Stop> {
-    data!(terminal, "mechanism  published/s  snapshots/s       torn  after {kills} x kill -9")?;
-    for row in rows {
-        data!(
-            terminal,
-            "{:<9} {:>12.0} {:>12.0} {:>10}  {} survived, {} torn{}",
-            row.mechanism,
-            row.published_per_s,
-            row.snapshots_per_s,
-            row.torn,
-            row.survived,
-            row.torn_after_kill,
-            row.remark,
-        )?;
-    }
-    Ok(())
-}
-
-fn json(rows: &[Row]) -> Result<String, Error> {
-    serde_json::to_string_pretty(rows)
-        .map_err(|error| Error::new("serde_json", error, Errno::EINVAL, "report this as a bug"))
 }

@@ -15,8 +15,8 @@ use std::process::{self, ExitCode};
 use clap::Parser;
 use common::cli::{self, KeyArgs, LookArgs, Stop, Terminal};
 use common::follow::Changes;
-use common::sysv::{Key, Segment};
-use common::{Error, ReadOnly, SharedConnStat, data, say};
+use common::sysv::Segment;
+use common::{ReadOnly, SharedConnStat, data, say};
 
 /// Show the counts in a System V shared memory segment, then remove it
 #[derive(Parser)]
@@ -45,7 +45,11 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "reader, pid {}", process::id());
 
     // Find the segment, or create it for a writer that is still to come.
-    let segment = find(args)?;
+    let size = size_of::<SharedConnStat>();
+    let segment = match args.id {
+        Some(id) => Segment::from_id(id, size)?,
+        None => Segment::open_or_create(args.key.key_to_find()?, size, 0o600)?,
+    };
     say!(terminal, "shmget: {segment}");
 
     // Make it part of this process's address space, to load from only (SHM_RDONLY).
@@ -73,20 +77,6 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
         say!(terminal, "{}", segment.what_remains());
     }
     stopped
-}
-
-fn find(args: &Args) -> Result<Segment, Error> {
-    let size = size_of::<SharedConnStat>();
-    match (args.id, args.key.key()?) {
-        (Some(id), _) => Segment::from_id(id, size),
-        (None, Key::Private) => Err(Error::refused(
-            "shmget",
-            Key::Private,
-            "a private segment has no key to find it by",
-            "read it by its shmid, which the writer prints: --id SHMID",
-        )),
-        (None, key) => Segment::open_or_create(key, size, 0o600),
-    }
 }
 
 fn show(args: &Args, shared: &SharedConnStat, terminal: &mut Terminal) -> Result<(), Stop> {

@@ -3,6 +3,8 @@
 //! One test binary for all of it, because cargo runs test binaries one after the other and the
 //! tests of one binary side by side.
 
+mod bytes;
+mod c_partner;
 mod file_pair;
 mod fork_demo;
 mod lifecycle;

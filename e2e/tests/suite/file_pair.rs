@@ -1,10 +1,14 @@
 //! mmap-file-writer and mmap-file-reader, as two people would run them in two terminals.
 
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use e2e::{Outcome, Running, start};
+use e2e::{Outcome, Running, run, start};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -165,11 +169,27 @@ fn a_running_reader_survives_a_writer_that_starts_again() {
     let _ = place.done(WRITER, "-n 9 -i 0s");
     let mut reader = place.on(READER, &format!("-n {ENDLESS} -i 1ms"));
     reader.wait_stdout("count: 9");
-    // The C original would cut the file off under the reader here: SIGBUS.
     for last in ["3", "4", "5", "6", "7"] {
         let _ = place.done(WRITER, &format!("-n {last} -i 0s"));
         reader.wait_stdout(&format!("ip = 127.0.0.1, count: {last}"));
     }
+}
+
+#[test]
+fn a_writer_never_cuts_its_file_off() {
+    // The C original does, for a moment, and a reader that looks in that moment gets a SIGBUS. A
+    // moment is hard to hit, so take a file that the kernel allows nobody to make shorter.
+    let file: fs::File =
+        memfd_create("conn_stat", MFdFlags::MFD_ALLOW_SEALING).expect("a file").into();
+    file.set_len(68).expect("a longer file");
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK)).expect("a sealed file");
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    let truncated = fs::File::create(&path).expect_err("the seal forbids O_TRUNC");
+    assert_eq!(truncated.raw_os_error(), Some(Errno::EPERM as i32));
+
+    let writer = run(WRITER, [&path, "-n", "3", "-i", "0s"]).exited(0);
+    assert_eq!(counts_printed(&writer.stdout), [1, 2, 3]);
+    assert_eq!(record(&fs::read(&path).expect("the file")).count, 3);
 }
 
 #[test]

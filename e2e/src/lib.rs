@@ -88,6 +88,7 @@ pub fn start<S: AsRef<OsStr>>(program_name: &str, args: impl IntoIterator<Item =
 /// A process that runs; dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
+    segments_before: Vec<i32>,
     child: Child,
     stdout: Lines,
     stderr: Lines,
@@ -100,6 +101,7 @@ impl Running {
     ///
     /// If it cannot be started.
     pub fn start(command: &mut Command) -> Self {
+        let segments_before = segments().iter().map(|it| it.id).collect();
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -108,13 +110,19 @@ impl Running {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = Lines::of(child.stdout.take().expect("piped"));
         let stderr = Lines::of(child.stderr.take().expect("piped"));
-        Self { child, stdout, stderr }
+        Self { segments_before, child, stdout, stderr }
     }
 
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// The segments that the process creates.
+    #[must_use]
+    pub fn created(&self) -> CreatedBy {
+        CreatedBy { pid: self.pid(), before: self.segments_before.clone() }
     }
 
     /// Waits for a line on stdout that contains `needle`, and returns the line. Lines before it
@@ -326,17 +334,22 @@ impl Drop for TestKey {
     }
 }
 
-/// The segments that a process created; those that are left are removed when it is dropped.
+/// The segments that a process creates; those that are left are removed when this is dropped.
 ///
 /// For segments that no [`TestKey`] names: private ones, and those with a key from ftok(3).
 #[derive(Debug)]
-pub struct CreatedBy(pub Pid);
+pub struct CreatedBy {
+    pid: Pid,
+    /// Process ids come round again, so a person's old segment may bear this one too.
+    before: Vec<i32>,
+}
 
 impl CreatedBy {
     /// The segments that are there now.
     #[must_use]
     pub fn segments(&self) -> Vec<Listed> {
-        segments().into_iter().filter(|it| it.creator == self.0).collect()
+        let is_new = |it: &Listed| it.creator == self.pid && !self.before.contains(&it.id);
+        segments().into_iter().filter(is_new).collect()
     }
 }
 

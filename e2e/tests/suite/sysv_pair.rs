@@ -2,7 +2,7 @@
 
 use common::sysv::{Key, Segment};
 use common::{ReadOnly, SharedConnStat};
-use e2e::{CreatedBy, Outcome, Running, TestKey, run, start};
+use e2e::{Outcome, Running, TestKey, run, start};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -192,7 +192,7 @@ fn a_file_and_a_project_id_name_a_segment_too() {
     let by_file = |program, proj_id| {
         let args = ["--ftok", file, "--proj-id", proj_id, "-n", "1", "-i", "0s"];
         let running = start(program, args);
-        let created = CreatedBy(running.pid());
+        let created = running.created();
         (running.finish().exited(0), created)
     };
     let (writer, created) = by_file(WRITER, "7");
@@ -211,7 +211,7 @@ fn a_file_and_a_project_id_name_a_segment_too() {
 fn a_private_segment_is_read_by_its_shmid() {
     let start_private = || {
         let mut writer = start(WRITER, ["-k", "private", "-n", ENDLESS, "-i", "10ms"]);
-        let created = CreatedBy(writer.pid());
+        let created = writer.created();
         let id = shmid(&writer.wait_stderr("shmget: "));
         (writer, created, id)
     };

@@ -118,7 +118,11 @@ impl RecordFile {
                 }
                 _ => os_failed("linkat", path, errno),
             })?;
-        Ok(Self { file, path: path.into(), size: record.len(), created: true })
+        // Opened again by its name, or else /proc/PID/maps goes on to show `#INODE (deleted)`. If
+        // `mode` forbids us to open it, what we have is as good.
+        let unnamed = Self { file, path: path.into(), size: record.len(), created: true };
+        let named = Self::open::<ReadWrite>(path, record.len()).unwrap_or(unnamed);
+        Ok(Self { created: true, ..named })
     }
 
     /// Gives up whatever the regular file at `path` holds and makes it `size` bytes long: open(2),

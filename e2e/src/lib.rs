@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError as Silence};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,7 @@ pub fn start<S: AsRef<OsStr>>(program_name: &str, args: impl IntoIterator<Item =
 /// A process that runs; dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
+    segments_before: Vec<i32>,
     child: Child,
     stdout: Lines,
     stderr: Lines,
@@ -100,6 +101,7 @@ impl Running {
     ///
     /// If it cannot be started.
     pub fn start(command: &mut Command) -> Self {
+        let segments_before = segments().iter().map(|it| it.id).collect();
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -108,7 +110,7 @@ impl Running {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = Lines::of(child.stdout.take().expect("piped"));
         let stderr = Lines::of(child.stderr.take().expect("piped"));
-        Self { child, stdout, stderr }
+        Self { segments_before, child, stdout, stderr }
     }
 
     /// The process id.
@@ -117,14 +119,24 @@ impl Running {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
+    /// The segments that the process creates.
+    #[must_use]
+    pub fn created(&self) -> CreatedBy {
+        CreatedBy { pid: self.pid(), before: self.segments_before.clone() }
+    }
+
     /// Waits for a line on stdout that contains `needle`, and returns the line. Lines before it
     /// count as read: the next wait begins after it.
     ///
     /// # Panics
     ///
     /// If the line does not come before the [`DEADLINE`].
+    #[track_caller]
     pub fn wait_stdout(&mut self, needle: &str) -> String {
-        self.stdout.wait(needle).unwrap_or_else(|why| self.give_up("stdout", needle, why))
+        match self.stdout.wait(needle) {
+            Ok(line) => line,
+            Err(why) => self.give_up("stdout", &format!("{needle:?}"), why),
+        }
     }
 
     /// Waits for a line on stderr that contains `needle`, and returns the line.
@@ -132,17 +144,24 @@ impl Running {
     /// # Panics
     ///
     /// If the line does not come before the [`DEADLINE`].
+    #[track_caller]
     pub fn wait_stderr(&mut self, needle: &str) -> String {
-        self.stderr.wait(needle).unwrap_or_else(|why| self.give_up("stderr", needle, why))
+        match self.stderr.wait(needle) {
+            Ok(line) => line,
+            Err(why) => self.give_up("stderr", &format!("{needle:?}"), why),
+        }
     }
 
-    fn give_up(&mut self, stream: &str, needle: &str, why: RecvTimeoutError) -> ! {
+    #[track_caller]
+    fn give_up(&mut self, stream: &str, needle: &str, why: Silence) -> ! {
         let _ = self.child.kill();
         let status = self.child.wait();
-        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
-        panic!(
-            "no {needle:?} on {stream} ({why}), {status:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"
-        )
+        // A moment for what is still in the pipes; a child of the process may hold them open.
+        let soon = Instant::now() + Duration::from_secs(1);
+        let _ = self.stdout.read_to_end(soon);
+        let _ = self.stderr.read_to_end(soon);
+        let (stdout, stderr) = (&self.stdout.seen, &self.stderr.seen);
+        panic!("no {needle} on {stream}: {why:?}; {status:?}\nstdout:\n{stdout}\nstderr:\n{stderr}")
     }
 
     /// Sends the process a signal.
@@ -158,20 +177,27 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// If it does not end before the [`DEADLINE`].
+    /// If it does not end before the [`DEADLINE`], or leaves a child that holds on to its output.
     #[must_use]
+    #[track_caller]
     pub fn finish(mut self) -> Outcome {
         let deadline = Instant::now() + DEADLINE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("our child") {
-                let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
-                return Outcome { status, stdout, stderr };
-            }
-            if Instant::now() > deadline {
-                self.give_up("exit", "", RecvTimeoutError::Timeout);
-            }
-            thread::sleep(Duration::from_millis(2));
+        if let Err(why) = self.stdout.read_to_end(deadline) {
+            self.give_up("stdout", "end", why);
         }
+        if let Err(why) = self.stderr.read_to_end(deadline) {
+            self.give_up("stderr", "end", why);
+        }
+        // With its output at an end the process is too, or will be in a moment.
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                let stdout = std::mem::take(&mut self.stdout.seen);
+                let stderr = std::mem::take(&mut self.stderr.seen);
+                return Outcome { pid: self.pid(), status, stdout, stderr };
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.give_up("exit", "status", Silence::Timeout)
     }
 }
 
@@ -205,30 +231,39 @@ impl Lines {
         Self { coming, seen: String::new() }
     }
 
-    fn wait(&mut self, needle: &str) -> Result<String, RecvTimeoutError> {
+    /// The next line that contains `needle`.
+    fn wait(&mut self, needle: &str) -> Result<String, Silence> {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let line =
-                self.coming.recv_timeout(deadline.saturating_duration_since(Instant::now()))?;
-            self.seen.push_str(&line);
+            let line = self.next(deadline)?;
             if line.contains(needle) {
                 return Ok(line.trim_end().to_owned());
             }
         }
     }
 
-    /// All of it, up to the end of the stream.
-    fn rest(&mut self) -> String {
-        while let Ok(line) = self.coming.recv_timeout(DEADLINE) {
-            self.seen.push_str(&line);
+    fn read_to_end(&mut self, deadline: Instant) -> Result<(), Silence> {
+        loop {
+            match self.next(deadline) {
+                Ok(_) => {}
+                Err(Silence::Disconnected) => return Ok(()),
+                Err(Silence::Timeout) => return Err(Silence::Timeout),
+            }
         }
-        std::mem::take(&mut self.seen)
+    }
+
+    fn next(&mut self, deadline: Instant) -> Result<String, Silence> {
+        let line = self.coming.recv_timeout(deadline.saturating_duration_since(Instant::now()))?;
+        self.seen.push_str(&line);
+        Ok(line)
     }
 }
 
 /// How a process ended, and what it printed.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The process id that it had.
+    pub pid: Pid,
     /// The exit status or the signal.
     pub status: ExitStatus,
     /// All of stdout; what is not UTF-8 is replaced.
@@ -295,30 +330,82 @@ impl TestKey {
 
 impl Drop for TestKey {
     fn drop(&mut self) {
-        // Whatever its size: the error of a segment of another size names its id, so ask for all.
-        if let Ok(list) = std::fs::read_to_string("/proc/sysvipc/shm") {
-            for line in list.lines().skip(1) {
-                let mut fields = line.split_whitespace();
-                let key: Option<i32> = fields.next().and_then(|it| it.parse().ok());
-                let id: Option<i32> = fields.next().and_then(|it| it.parse().ok());
-                if let (Some(key), Some(id)) = (key, id)
-                    && key == self.0
-                {
-                    remove(id);
-                }
-            }
+        segments().iter().filter(|it| it.key == self.0).for_each(Listed::remove);
+    }
+}
+
+/// The segments that a process creates; those that are left are removed when this is dropped.
+///
+/// For segments that no [`TestKey`] names: private ones, and those with a key from ftok(3).
+#[derive(Debug)]
+pub struct CreatedBy {
+    pid: Pid,
+    /// Process ids come round again, so a person's old segment may bear this one too.
+    before: Vec<i32>,
+}
+
+impl CreatedBy {
+    /// The segments that are there now.
+    #[must_use]
+    pub fn segments(&self) -> Vec<Listed> {
+        let is_new = |it: &Listed| it.creator == self.pid && !self.before.contains(&it.id);
+        segments().into_iter().filter(is_new).collect()
+    }
+}
+
+impl Drop for CreatedBy {
+    fn drop(&mut self) {
+        self.segments().iter().for_each(Listed::remove);
+    }
+}
+
+/// A segment as the kernel lists it in /proc/sysvipc/shm: see sysvipc(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// The key; 0 for a private segment and for one that is marked for destruction.
+    pub key: i32,
+    /// The shmid.
+    pub id: i32,
+    /// The size in bytes.
+    pub size: usize,
+    /// The process that created it.
+    pub creator: Pid,
+}
+
+impl Listed {
+    /// Removes the segment, whatever its size, if it is still there.
+    pub fn remove(&self) {
+        if let Ok(segment) = Segment::from_id(self.id, self.size) {
+            let _ = segment.remove();
         }
     }
 }
 
-/// Removes the segment `id`, whatever its size, if it is there.
-pub fn remove(id: i32) {
-    let size = std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-    let size = size.lines().skip(1).find_map(|line| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        (*fields.get(1)? == id.to_string()).then(|| fields.get(3)?.parse().ok()).flatten()
-    });
-    if let Some(segment) = size.and_then(|size| Segment::from_id(id, size).ok()) {
-        let _ = segment.remove();
-    }
+/// All segments of the system.
+///
+/// # Panics
+///
+/// If the kernel does not list them, because a test that looks for what is left would see nothing.
+#[must_use]
+pub fn segments() -> Vec<Listed> {
+    let list = std::fs::read_to_string("/proc/sysvipc/shm").expect("the kernel's list of segments");
+    let parse = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let (key, id, _mode, size, creator) =
+            (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        Some(Listed {
+            key: key.parse().ok()?,
+            id: id.parse().ok()?,
+            size: size.parse().ok()?,
+            creator: Pid::from_raw(creator.parse().ok()?),
+        })
+    };
+    let parse = |line| parse(line).unwrap_or_else(|| panic!("no segment: {line}"));
+    list.lines().skip(1).map(parse).collect()
+}
+
+/// Says on stderr that something can't be tested here, and why. The caller returns.
+pub fn skip(why: &str) {
+    // Not with eprintln!, which the test harness holds back when the test passes.
+    let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
 }

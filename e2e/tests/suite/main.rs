@@ -3,6 +3,12 @@
 //! One test binary for all of it, because cargo runs test binaries one after the other and the
 //! tests of one binary side by side.
 
+mod bytes;
+mod c_partner;
+mod file_pair;
 mod follow;
+mod fork_demo;
 mod lifecycle;
+mod observe;
 mod race;
+mod sysv_pair;

@@ -318,12 +318,12 @@ impl Segment {
         match self.status() {
             Ok(Status { marked_for_destruction: false, attached, .. }) => {
                 format!(
-                    "segment {id} stays, attached {attached} times: a reader or `ipcrm -m {id}` removes it"
+                    "segment {id} stays ({attached} attached): shm-sysv-reader --id {id} or ipcrm -m {id} removes it"
                 )
             }
             Ok(Status { attached, .. }) => {
                 format!(
-                    "segment {id} was removed meanwhile: it goes when {attached} more have detached"
+                    "segment {id} goes with the last detach ({attached} attached): it was removed meanwhile"
                 )
             }
             Err(_) => format!("segment {id} is gone: it was removed meanwhile"),

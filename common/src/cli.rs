@@ -339,7 +339,7 @@ impl KeyArgs {
                 "shmget",
                 Key::Private,
                 "a private segment has no key to find it by",
-                "name it by its shmid, which the writer prints: --id SHMID",
+                "read it by its shmid, which the writer prints: --id SHMID",
             )),
             key => Ok(key),
         }

@@ -78,8 +78,8 @@ fn a_reader_that_comes_first_waits_for_the_file_and_sees_the_whole_run() {
     assert_eq!(counts_printed(&writer.stdout), (1..=20).collect::<Vec<_>>());
     reader.wait_stdout("ip = 127.0.0.1, count: 20");
 
-    reader.signal(Signal::SIGINT);
-    let reader = reader.finish().exited(130);
+    reader.signal(Signal::SIGTERM);
+    let reader = reader.finish().exited(143);
     assert_eq!(counts_from_the_start(&reader.stdout, "127.0.0.1").last(), Some(&20));
     assert_eq!(place.bytes().len(), 68);
 }

@@ -75,8 +75,8 @@ fn a_reader_that_comes_first_sees_the_whole_run() {
     assert!(writer.stderr.contains(", found\n"), "{writer:#?}");
     reader.wait_stdout("ip = 127.0.0.1, count: 20");
 
-    reader.signal(Signal::SIGINT);
-    let reader = reader.finish().exited(130);
+    reader.signal(Signal::SIGTERM);
+    let reader = reader.finish().exited(143);
     assert_eq!(counts_from_the_start(&reader.stdout, "127.0.0.1").last(), Some(&20));
     assert!(nothing_under(&key));
 }
@@ -120,8 +120,8 @@ fn a_writer_goes_on_when_the_reader_removes_the_segment_under_it() {
     assert_eq!((status.key, status.attached, status.marked_for_destruction), (0, 1, true));
 
     writer.wait_stdout("count: ");
-    writer.signal(Signal::SIGINT);
-    let writer = writer.finish().exited(130);
+    writer.signal(Signal::SIGTERM);
+    let writer = writer.finish().exited(143);
     assert!(writer.stderr.contains("is gone: it was removed meanwhile"), "{writer:#?}");
     assert!(e2e::segments().iter().all(|it| it.id != id), "the last detach destroys it");
 }
@@ -222,8 +222,8 @@ fn a_private_segment_is_read_by_its_shmid() {
     writer.wait_stdout("count: 3");
     let reader = run(READER, ["--id", &id.to_string(), "-n", "2", "-i", "10ms"]).exited(0);
     assert!(counts_seen(&reader.stdout, "127.0.0.1")[0] >= 3, "{reader:#?}");
-    writer.signal(Signal::SIGINT);
-    let _ = writer.finish().exited(130);
+    writer.signal(Signal::SIGTERM);
+    let _ = writer.finish().exited(143);
     assert_eq!(created.segments(), [], "the reader removes it");
 }
 

@@ -44,6 +44,7 @@ fn a_line_is_the_same_but_for_what_varies() {
     assert!(same("0x00000009 3 ada 600 68 2", "0x00000008 41 eve 600 68   2"));
     assert!(!same("0x00000009 3 ada 600 68 2", "0x00000008 41 eve 600 68 1"), "nattch");
     assert!(!same("child, pid 10", "child, pid 78"), "another process than before");
+    assert!(!same("child, pid 11", "child, pid 77"), "the same process as before");
     assert!(!same("segment 3 stays", "segment 41 is gone"));
     assert!(same("ip = ::1, count: 3", "ip = ::1, count: 12"), "the reader may be late");
     assert!(!same("count: 3", "count: 4"), "the writer's counts are certain");
@@ -246,8 +247,16 @@ impl Names {
         if is_number(shown) && !is_hexadecimal(actual) {
             return false;
         }
-        kind == Kind::Any
-            || self.0.entry((kind, shown.into())).or_insert_with(|| actual.into()) == actual
+        let known = self.0.get(&(kind, shown.into())).map(String::as_str);
+        let mut others = self.0.iter().filter(|((other, _), _)| *other == kind);
+        if kind == Kind::Any || known == Some(actual) {
+            true
+        } else if known.is_some() || others.any(|(_, taken)| taken == actual) {
+            false
+        } else {
+            self.0.insert((kind, shown.into()), actual.into());
+            true
+        }
     }
 
     fn same_line(&mut self, shown: &str, actual: &str) -> bool {

@@ -1,6 +1,7 @@
 //! A parent and its forked child share a page that no other process can name.
 //!
-//! Port of the program in the Russian text on mmap. It needs no partner: it forks its own.
+//! Port of a well-known C example, whose `create_shared_memory` maps 128 anonymous bytes. It needs no
+//! partner: it forks its own.
 //!
 //! ```text
 //! cargo run -p mmap-fork-demo

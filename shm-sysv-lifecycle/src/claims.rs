@@ -1,4 +1,4 @@
-//! What the fourth text claims about segments, tried out one by one.
+//! What the section around the listing claims about segments, tried out one by one.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

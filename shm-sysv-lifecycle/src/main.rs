@@ -1,8 +1,8 @@
 //! One process walks one System V segment through its whole life.
 //!
-//! Port of Listing 5.1 of "Advanced Linux Programming", which the fourth text announces and cuts
-//! off. It needs no partner. After the listing come the text's other claims, each tried out, with
-//! the kernel's own evidence: see `claims.rs`.
+//! Port of Listing 5.1 of "Advanced Linux Programming". It needs no partner. After the listing come
+//! the other claims of the book's section on shared memory, each tried out, with the kernel's own
+//! evidence: see `claims.rs`.
 //!
 //! ```text
 //! cargo run -p shm-sysv-lifecycle

@@ -10,5 +10,7 @@ mod follow;
 mod fork_demo;
 mod lifecycle;
 mod observe;
+mod pages;
 mod race;
 mod sysv_pair;
+mod transcripts;

@@ -4,11 +4,10 @@
 //! stdout and stderr together as a terminal shows them. CONTRIBUTING.md says how to write one.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::process::Command;
 use std::thread;
 
-use e2e::{Running, TestKey, program};
+use e2e::{Listed, Running, TestKey, program};
 
 use crate::pages::{Block, blocks, pages};
 
@@ -59,8 +58,19 @@ fn a_line_is_the_same_but_for_what_varies() {
 struct Terminal {
     /// Page and name of the pair, for a terminal that runs beside others.
     pair: Option<(String, String)>,
-    any_order: bool,
+    rule: Rule,
     steps: Vec<Step>,
+}
+
+/// What must be the same.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Every line but for its names, in the order of the page.
+    Same,
+    /// The same lines in whatever order.
+    AnyOrder,
+    /// Every word that is no number: for what is measured.
+    AnyFigures,
 }
 
 /// A command and what it prints.
@@ -89,7 +99,12 @@ impl Terminal {
                 (None, None) => panic!("{place}: a console block begins with `$ command`"),
             }
         }
-        Some(Self { pair, any_order: block.comment == "any order", steps })
+        let rule = match block.comment.as_str() {
+            "any order" => Rule::AnyOrder,
+            "any figures" => Rule::AnyFigures,
+            _ => Rule::Same,
+        };
+        Some(Self { pair, rule, steps })
     }
 }
 
@@ -101,8 +116,7 @@ fn run_together(terminals: &[Terminal]) {
     let missing = terminals.iter().flat_map(|it| &it.steps).map(tool).find(|it| !is_there(it));
     if let Some(tool) = missing {
         assert!(std::env::var_os("CI").is_none(), "{place}: no {tool} here");
-        // Not println, which the test harness would swallow.
-        let _ = writeln!(std::io::stderr(), "skipped, no {tool} on this machine: {place}");
+        e2e::skip(&format!("{place}: no {tool} on this machine"));
         return;
     }
 
@@ -123,10 +137,10 @@ fn run_together(terminals: &[Terminal]) {
         running.push((terminal, program));
     }
     for (terminal, program) in running.into_iter().rev() {
-        here.compare(&terminal.steps[0], &program.finish().stdout, terminal.any_order);
+        here.compare(&terminal.steps[0], &program.finish().stdout, terminal.rule);
         for step in &terminal.steps[1..] {
             let output = here.start(step, terminal.pair.is_some()).finish().stdout;
-            here.compare(step, &output, terminal.any_order);
+            here.compare(step, &output, terminal.rule);
         }
     }
 }
@@ -171,6 +185,7 @@ impl Here {
         let script = match command.strip_prefix("cargo run") {
             None => command,
             Some(rest) => {
+                let rest = rest.strip_prefix(" --release").unwrap_or(rest);
                 let rest = rest.strip_prefix(" -p ").unwrap_or(" mmap-fork-demo").trim_start();
                 let (name, args) = rest.split_once(" -- ").unwrap_or((rest, ""));
                 let path = program(name);
@@ -190,12 +205,23 @@ impl Here {
         Running::start(Command::new("sh").args(["-c", &format!("exec 2>&1; exec {script}")]))
     }
 
-    fn compare(&mut self, step: &Step, output: &str, any_order: bool) {
+    fn compare(&mut self, step: &Step, output: &str, rule: Rule) {
         let Step { place, command, shown } = step;
         let shown: Vec<_> = shown.iter().map(|line| self.translate(line)).collect();
         let ours = |line: &&str| !command.starts_with("ipcs") || self.names.is_ours(line);
         let actual: Vec<_> = output.lines().filter(ours).collect();
-        match self.names.same_lines(trim(&shown), trim(&actual), any_order) {
+        let same = match rule {
+            Rule::Same => self.names.same_lines(trim(&shown), trim(&actual), false),
+            Rule::AnyOrder => self.names.same_lines(trim(&shown), trim(&actual), true),
+            Rule::AnyFigures => {
+                // The tests may run a debug build, which says so; the page shows a release build.
+                let actual = actual.iter().filter(|line| !line.starts_with("a debug build"));
+                let shown: Vec<_> = shown.iter().map(|line| without_figures(line)).collect();
+                let actual: Vec<_> = actual.map(|line| without_figures(line)).collect();
+                self.names.same_lines(trim(&shown), trim(&actual), false)
+            }
+        };
+        match same {
             Some(names) => self.names = names,
             None => panic!(
                 "{place} is not what happens now\n$ {command}\n--- shown\n{}\n--- now\n{output}",
@@ -208,12 +234,16 @@ impl Here {
 impl Drop for Here {
     fn drop(&mut self) {
         // The key takes its own segment along; a private one has no key.
-        for ((kind, _), id) in &self.names.0 {
-            if let (Kind::Shmid, Ok(id)) = (kind, id.parse()) {
-                e2e::remove(id);
-            }
-        }
+        let shmids = self.names.0.iter().filter(|((kind, _), _)| *kind == Kind::Shmid);
+        let ids: Vec<_> = shmids.map(|(_, id)| id.clone()).collect();
+        let ours = |segment: &&Listed| ids.contains(&segment.id.to_string());
+        e2e::segments().iter().filter(ours).for_each(Listed::remove);
     }
+}
+
+fn without_figures(line: &str) -> String {
+    let words = words(line).into_iter();
+    words.map(|word| if is_number(word) { "0" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// The lines without blank ones at the ends.

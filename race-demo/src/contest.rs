@@ -11,6 +11,7 @@ use common::shared::Counters;
 use common::{Error, ReadWrite, say};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::unistd::{getpid, getppid};
 use serde::Serialize;
 
 use crate::mechanism::Mechanism;
@@ -213,10 +214,12 @@ fn start_writer<M: Mechanism>(
 
 /// Forks a child that ends with its parent, however that ends.
 fn start(work: impl FnOnce() -> Result<(), Stop>, terminal: &mut Terminal) -> Result<Child, Stop> {
+    let parent = getpid();
     let child = fork(terminal, |_| {
         // Without this the children of a killed parent would go on for ever: prctl(2).
         let _ = set_pdeathsig(Signal::SIGKILL);
-        work()
+        // It may have been killed before the call above.
+        if getppid() == parent { work() } else { Ok(()) }
     })?;
     Ok(child)
 }

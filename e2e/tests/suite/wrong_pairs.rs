@@ -1,0 +1,2 @@
+use crate::wrong::rows;
+rows! {}

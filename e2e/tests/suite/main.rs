@@ -11,3 +11,4 @@ mod wrong_machine;
 mod wrong_pairs;
 mod wrong_partner;
 mod wrong_signals;
+mod wrong_valgrind;

@@ -182,6 +182,7 @@ fn capitalised(text: &str) -> String {
 /// Makes each row a test of that name, and all of them `ROWS`.
 macro_rules! rows {
     ($($id:ident { $($field:ident: $value:expr),* $(,)? })*) => {
+        #[allow(clippy::needless_update, reason = "some rows say it all")]
         pub(crate) const ROWS: &[$crate::wrong::Row] = &[$(
             $crate::wrong::Row {
                 id: stringify!($id), $($field: $value,)* ..$crate::wrong::Row::DEFAULT

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use e2e::{DEADLINE, Running, TestKey};
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::Signal;
 
 use crate::wrong::How::Steps;
 use crate::wrong::{Folder, Seen, Within, inside, rows, sh, unavailable};
@@ -26,6 +27,24 @@ rows! {
         says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; start the file writer again",
         cause: "the same for a store; without its handler, the program would dump core",
         cure: "the empty file that is left needs `--force` or `rm`",
+    }
+    file_cut_short_under_the_reader {
+        how: Steps(|| {
+            let folder = Folder::new();
+            let made = folder.program("mmap-file-writer").args(["f", "-n", "0"]).output();
+            assert!(made.is_ok_and(|made| made.status.success()), "no file");
+            let mut reader = folder.program("mmap-file-reader");
+            let mut reader = Running::start(reader.args(["f", "-n", "4000000000", "-i", "1ms"]));
+            reader.wait_stdout("ip = 127.0.0.1, count: 0");
+            let file = File::options().write(true).open(folder.path("f")).expect("opened");
+            file.set_len(10).expect("cut short");
+            reader.wait_stdout("ip = 127.0., count: 0");
+            reader.signal(Signal::SIGTERM);
+            Some(reader.finish().into())
+        }),
+        status: 143, says: "ip = 127.0., count: 0",
+        cause: "somebody cut the file short, but not to nothing: the page is still there, with zeros behind the end, so no call and no access fails; what is stored there is lost with the last `munmap`",
+        cure: "`ls -l` shows a size other than 68; `mmap-file-writer --force` makes a record of it again",
     }
     file_system_full_for_a_new_file {
         how: inside(Within::Mounts, FULL, "mmap-file-writer m/f"),
@@ -206,5 +225,5 @@ fn blocks_sigxfsz(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("our child");
     let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).expect("a mask");
     let blocked = u64::from_str_radix(blocked, 16).expect("a number");
-    blocked & (1 << (nix::sys::signal::Signal::SIGXFSZ as i32 - 1)) != 0
+    blocked & (1 << (Signal::SIGXFSZ as i32 - 1)) != 0
 }

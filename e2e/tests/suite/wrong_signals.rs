@@ -207,7 +207,7 @@ fn nearly_full_pipe(lines: i32) -> (PipeReader, Stdio) {
 }
 
 /// A process with pipes that the test gives it; it is killed when it is dropped.
-struct Piped(Child);
+pub(crate) struct Piped(Child);
 
 impl Piped {
     fn wait(&mut self) -> ExitStatus {
@@ -239,20 +239,38 @@ impl Drop for Piped {
 
 /// Starts `program` with a full pipe as stdout, and stops it when it has said `ready` on stderr.
 fn stopped_while_full(program: &str, args: &[&str], ready: &str) -> Seen {
+    held_up(program, args, ready, |running| {
+        running.signal(Signal::SIGINT);
+        running.wait();
+    })
+}
+
+/// Starts `program` with a full pipe as stdout; calls `then` when it has said `ready` on stderr;
+/// empties the pipe.
+pub(crate) fn held_up(
+    program: &str,
+    args: &[&str],
+    ready: &str,
+    then: impl FnOnce(&mut Piped),
+) -> Seen {
     let folder = Folder::new();
-    let (_full, stdout) = nearly_full_pipe(0);
+    let (mut full, stdout) = nearly_full_pipe(0);
     let mut command = folder.program(program);
-    let mut running =
-        Piped(command.args(args).stdout(stdout).stderr(Stdio::piped()).spawn().expect("started"));
+    command.args(args).stdout(stdout).stderr(Stdio::piped());
+    let mut running = Piped(command.spawn().expect("started"));
+    // The program must be the last to hold the pipe, or its end never comes.
+    drop(command);
     let mut stderr = BufReader::new(running.0.stderr.take().expect("piped"));
     let mut printed = String::new();
     while !printed.contains(ready) {
         assert_ne!(stderr.read_line(&mut printed).expect("text"), 0, "{printed}");
     }
-    running.signal(Signal::SIGINT);
+    then(&mut running);
+    let mut data = String::new();
+    full.read_to_string(&mut data).expect("text");
     let status = running.wait().code();
     stderr.read_to_string(&mut printed).expect("text");
-    Seen { status, printed }
+    Seen { status, printed: printed + &data }
 }
 
 /// Starts the fork demo with a pipe that takes the parent's first line and no other, so that the
@@ -262,10 +280,9 @@ fn with_stopped_child(then: fn(Pid, Pid)) -> Seen {
     let folder = Folder::new();
     let (mut full, stdout) = nearly_full_pipe(1);
     let mut command = folder.program("mmap-fork-demo");
-    let command = command.args(["--delay", "0s"]).stdout(stdout).stderr(Stdio::piped());
+    command.args(["--delay", "0s"]).stdout(stdout).stderr(Stdio::piped());
     let mut parent = Piped(command.spawn().expect("started"));
-    // The child must be the last to hold the pipe, or its end never comes.
-    command.stdout(Stdio::null());
+    drop(command);
     let mut stderr = BufReader::new(parent.0.stderr.take().expect("piped"));
     let mut printed = String::new();
     while !printed.contains("fork: child ") {

@@ -61,8 +61,7 @@ pub fn fork(
 /// The error of a fork(2) that failed with `errno`.
 #[must_use]
 pub fn fork_failed(errno: Errno) -> Error {
-    let help =
-        "the limit of processes is reached or the memory is full: `ulimit -u` shows the limit";
+    let help = "the limit of processes is reached: `ulimit -u` shows it";
     Error::new("fork", "this process", errno, help)
 }
 

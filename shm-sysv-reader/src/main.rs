@@ -42,13 +42,16 @@ fn main() -> ExitCode {
 }
 
 fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
-    say!(terminal, "reader, pid {}", process::id());
+    let (pid, size) = (process::id(), size_of::<SharedConnStat>());
 
     // Find the segment, or create it for a writer that is still to come.
-    let size = size_of::<SharedConnStat>();
-    let segment = match args.id {
-        Some(id) => Segment::from_id(id, size)?,
-        None => Segment::open_or_create(args.key.key_to_find()?, size, 0o600)?,
+    let segment = if let Some(id) = args.id {
+        say!(terminal, "reader, pid {pid}, segment {id}");
+        Segment::from_id(id, size)?
+    } else {
+        let key = args.key.key_to_find()?;
+        say!(terminal, "reader, pid {pid}, {key}");
+        Segment::open_or_create(key, size, 0o600)?
     };
     say!(terminal, "shmget: {segment}");
 

@@ -1,5 +1,6 @@
 //! What the fourth text claims about segments, tried out one by one.
 
+use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command};
@@ -7,6 +8,7 @@ use std::process::{self, Command};
 use common::cli::{Stop, Terminal};
 use common::process::fork;
 use common::sysv::{Key, Segment, Status};
+use common::text::shown;
 use common::{Error, ReadOnly, ReadWrite, say};
 use nix::errno::Errno;
 
@@ -87,10 +89,12 @@ fn exec_detaches(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop>
     let child = fork(terminal, |terminal| {
         let id = process::id();
         say!(terminal, "   child {id}: attached at {:p}, calls exec", shared.address());
-        let error =
-            Command::new("/proc/self/exe").args(["--after-exec", &segment.id().to_string()]).exec();
+        // Not /proc/self/exe, which under valgrind is valgrind.
+        let exe = env::current_exe().unwrap_or_default();
+        let error = Command::new(&exe).args(["--after-exec", &segment.id().to_string()]).exec();
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        Err(Error::new("execve", "/proc/self/exe", errno, "is /proc mounted?").into())
+        Err(Error::new("execve", shown(&exe), errno, "build the program again, with /proc mounted")
+            .into())
     })?;
     child.wait(terminal)
 }

@@ -4,3 +4,11 @@
 //! tests of one binary side by side.
 
 mod lifecycle;
+mod wrong;
+mod wrong_arguments;
+mod wrong_death;
+mod wrong_machine;
+mod wrong_pairs;
+mod wrong_partner;
+mod wrong_signals;
+mod wrong_valgrind;

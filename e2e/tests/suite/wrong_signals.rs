@@ -1,0 +1,346 @@
+//! Ctrl-C, `kill`, a closed terminal, and a reader of the output that has had enough.
+
+use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::{DEADLINE, Outcome, Running, TestKey, program};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wrong::How::Steps;
+use crate::wrong::{Folder, Seen, after, rows, sh};
+
+const ONCE: &str = "nothing: once is enough, whatever the interval; SIGTERM and SIGHUP do the same with status 143 and 129";
+const QUIETLY: &str = "nothing: this is the usual end of a pipeline";
+
+rows! {
+    ctrl_c_in_the_writer {
+        how: Steps(|| {
+            let key = TestKey::new();
+            Some(stopped("shm-sysv-writer", &["-k", &key.arg(), "-i", "1h"], "count: 1", || {
+                let left = key.segment().expect("the segment stays").status().expect("status");
+                assert_eq!(left.attached, 0);
+            }))
+        }),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT; the segment is detached and stays, as at the end of the count", cure: ONCE,
+    }
+    ctrl_c_in_the_reader {
+        how: Steps(|| {
+            let key = TestKey::new();
+            Some(stopped("shm-sysv-reader", &["-k", &key.arg(), "-i", "1h"], "count: 0", || {
+                assert!(key.segment().is_none(), "the segment is still there");
+            }))
+        }),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT; the segment is detached and removed, as at the end; with `--keep` it stays", cure: ONCE,
+    }
+    ctrl_c_in_the_file_writer {
+        how: Steps(|| Some(stopped("mmap-file-writer", &["f", "-i", "1h"], "count: 1", || {}))),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT; the file is unmapped and stays", cure: ONCE,
+    }
+    ctrl_c_in_the_file_reader {
+        how: Steps(|| {
+            let folder = Folder::new();
+            let made = folder.program("mmap-file-writer").args(["f", "-n", "0"]).output();
+            assert!(made.is_ok_and(|made| made.status.success()), "no file");
+            let file = folder.path("f");
+            let args = [file.to_str().expect("a name in UTF-8"), "-i", "1h"];
+            Some(stopped("mmap-file-reader", &args, "count: 0", || {}))
+        }),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT; the file is unmapped and stays", cure: ONCE,
+    }
+    ctrl_c_in_the_file_reader_that_waits {
+        how: Steps(|| Some(stopped("mmap-file-reader", &["f", "--wait", "1h"], "no record there yet", || {}))),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT while it waits for the file", cure: ONCE,
+    }
+    ctrl_c_in_the_fork_demo {
+        how: Steps(|| Some(stopped("mmap-fork-demo", &["--delay", "1h"], "Child wrote", || {}))),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT; no child is left behind", cure: ONCE,
+    }
+    ctrl_c_while_nobody_reads_the_writer {
+        how: Steps(|| {
+            let key = TestKey::new();
+            Some(stopped_while_full("shm-sysv-writer", &["-k", &key.arg(), "-i", "0s"], "shmat: "))
+        }),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT while stdout is a full pipe, as after `| sleep 1000` or in a pager", cure: ONCE,
+    }
+    ctrl_c_while_nobody_reads_the_reader {
+        how: Steps(|| {
+            let key = TestKey::new();
+            let seen = stopped_while_full("shm-sysv-reader", &["-k", &key.arg(), "-i", "0s"], "shmat: ");
+            assert!(key.segment().is_none(), "the segment is still there");
+            Some(seen)
+        }),
+        status: 130, says: "stopped by SIGINT",
+        cause: "the same; the segment is removed", cure: ONCE,
+    }
+    ctrl_c_while_nobody_reads_the_lifecycle {
+        how: Steps(|| {
+            let seen = stopped_while_full("shm-sysv-lifecycle", &[], "shmget: ");
+            assert!(seen.printed.contains(" removed"), "{}", seen.printed);
+            Some(seen)
+        }),
+        status: 130, says: "stopped by SIGINT",
+        cause: "the same; the segment is removed", cure: ONCE,
+    }
+    ctrl_c_while_a_child_is_stopped {
+        how: Steps(|| Some(with_stopped_child(|parent, child| {
+            kill(parent, Signal::SIGINT).expect("the parent waits");
+            let deadline = Instant::now() + DEADLINE;
+            while Path::new(&format!("/proc/{child}")).exists() {
+                assert!(Instant::now() < deadline, "the child is left behind");
+                thread::sleep(Duration::from_millis(1));
+            }
+        }))),
+        status: 130, says: "stopped by SIGINT",
+        cause: "SIGINT to the parent of a child that somebody has stopped; the child is killed and reaped", cure: ONCE,
+    }
+    child_is_stopped {
+        how: Steps(|| Some(with_stopped_child(|_, child| {
+            kill(child, Signal::SIGCONT).expect("the child is there");
+        }))),
+        status: 0,
+        says: "child N is stopped by SIGSTOP: kill -CONT N lets it go on",
+        cause: "the parent waits for a child that somebody has stopped, so it says for whom",
+    cure: "as it says, or Ctrl-C",
+    }
+    started_with_nohup {
+        how: Steps(|| {
+            let (folder, key) = (Folder::new(), TestKey::new());
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' HUP INT; exec \"$0\" -k \"$1\" -n 4000000000 -i 1ms"]);
+            shell.arg(program("shm-sysv-writer").get_program()).arg(key.arg());
+            let mut writer = Running::start(shell.current_dir(folder.path("")));
+            let first = count_in(&writer.wait_stdout("count: "));
+            writer.signal(Signal::SIGHUP);
+            writer.signal(Signal::SIGINT);
+            writer.wait_stdout(&format!("count: {}", first + 20));
+            writer.signal(Signal::SIGTERM);
+            Some(writer.finish().into())
+        }),
+        status: 143, says: "stopped by SIGTERM",
+        cause: "`nohup`, or a shell that starts it in the background, has it ignore SIGHUP or SIGINT: it goes on when the terminal closes",
+        cure: "`kill PID`; the first line on stderr names the PID",
+    }
+    head_ends_the_reader {
+        how: sh("{ shm-sysv-reader --key 5678 -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        says: "status 0",
+        cause: "nobody reads the pipe any more; the segment is removed", cure: QUIETLY,
+    }
+    head_ends_the_writer {
+        how: sh("{ shm-sysv-writer --key 5678 -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        says: "status 0", changes: true,
+        cause: "the same; the segment is detached and stays", cure: QUIETLY,
+    }
+    head_ends_the_file_reader {
+        how: after("mmap-file-writer f -n 0", "{ mmap-file-reader f -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        says: "status 0",
+        cause: "the same", cure: QUIETLY,
+    }
+    head_ends_the_file_writer {
+        how: sh("{ mmap-file-writer f -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        says: "status 0", changes: true,
+        cause: "the same; the file stays", cure: QUIETLY,
+    }
+    head_ends_the_fork_demo {
+        how: sh("{ mmap-fork-demo --delay 100ms; echo status $? >&2; } | head -n 1"), status: 0,
+        says: "status 0",
+        cause: "the same, in the parent or in the child", cure: QUIETLY,
+    }
+    head_ends_the_lifecycle {
+        how: sh("{ shm-sysv-lifecycle; echo status $? >&2; } | head -n 1"), status: 0,
+        says: "status 0",
+        cause: "the same; the segment is removed", cure: QUIETLY,
+    }
+}
+
+/// The number in a line that ends in `count: N`.
+pub(crate) fn count_in(line: &str) -> i64 {
+    let count = line.rsplit_once("count: ").expect("a count").1;
+    count.parse().expect("a number")
+}
+
+/// Starts `program`, which then would take an hour, stops it when it says `ready`, calls `check`;
+/// all that with each of the three signals. Returns what SIGINT did.
+fn stopped(program: &str, args: &[&str], ready: &str, check: impl Fn()) -> Seen {
+    let stop = |signal: Signal| {
+        let folder = Folder::new();
+        let mut running = Running::start(folder.program(program).args(args));
+        if ready.contains("count") || ready.contains("Child") {
+            running.wait_stdout(ready);
+        } else {
+            running.wait_stderr(ready);
+        }
+        running.signal(signal);
+        let outcome: Outcome = running.finish();
+        assert_eq!(outcome.status.code(), Some(128 + signal as i32), "{outcome:#?}");
+        if let Some((_, line)) = outcome.stderr.split_once("fork: child ") {
+            let child = line.lines().next().expect("a line");
+            assert!(!Path::new("/proc").join(child).exists(), "child {child} is left behind");
+        }
+        check();
+        outcome
+    };
+    stop(Signal::SIGTERM);
+    stop(Signal::SIGHUP);
+    stop(Signal::SIGINT).into()
+}
+
+/// A pipe with room for `lines` more short lines. The kernel's pipe is a ring of pages, and
+/// ppoll(2) says that it can be written when one of them is unused.
+fn nearly_full_pipe(lines: i32) -> (PipeReader, Stdio) {
+    let (reading, mut writing) = io::pipe().expect("a pipe");
+    let page = 4096;
+    let room = fcntl(&writing, FcntlArg::F_SETPIPE_SZ(page * (1 + lines))).expect("its size");
+    let rest = room - page * lines;
+    writing.write_all(&vec![b'\n'; rest.unsigned_abs() as usize]).expect("room for that");
+    (reading, writing.into())
+}
+
+/// A process whose stdout is the test's own choice; it is killed when it is dropped.
+pub(crate) struct Piped {
+    child: Child,
+    stderr: Receiver<String>,
+    printed: String,
+}
+
+impl Piped {
+    /// Starts `command`, which is used up so that the process alone holds its end of the pipe.
+    fn start(mut command: Command, stdout: Stdio) -> Self {
+        let command = command.stdout(stdout).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { child, stderr: receiver, printed: String::new() }
+    }
+
+    /// Waits for a line on stderr that begins with `start`, and returns the line.
+    fn wait_stderr(&mut self, start: &str) -> String {
+        loop {
+            let line = self.stderr.recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|why| panic!("no {start:?}, {why}: {}", self.printed));
+            self.printed += &format!("{line}\n");
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.printed);
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Empties the pipe that was its stdout, and waits for its end.
+    fn finish(mut self, mut stdout: PipeReader) -> Seen {
+        let data = thread::spawn(move || io::read_to_string(&mut stdout).expect("text"));
+        let status = self.wait().code();
+        self.printed.extend(self.stderr.iter().map(|line| line + "\n"));
+        Seen { status, printed: std::mem::take(&mut self.printed) + &data.join().expect("text") }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("it is there");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts `program` with a full pipe as stdout, and stops it when it has said `ready` on stderr.
+fn stopped_while_full(program: &str, args: &[&str], ready: &str) -> Seen {
+    held_up(program, args, ready, |running| {
+        running.signal(Signal::SIGINT);
+        running.wait();
+    })
+}
+
+/// Starts `program` with a full pipe as stdout; calls `then` when it has said `ready` on stderr;
+/// empties the pipe.
+pub(crate) fn held_up(
+    program: &str,
+    args: &[&str],
+    ready: &str,
+    then: impl FnOnce(&mut Piped),
+) -> Seen {
+    let folder = Folder::new();
+    let (full, stdout) = nearly_full_pipe(0);
+    let mut command = folder.program(program);
+    command.args(args);
+    let mut running = Piped::start(command, stdout);
+    running.wait_stderr(ready);
+    then(&mut running);
+    running.finish(full)
+}
+
+/// Starts the fork demo with a pipe that takes the parent's first line and no other, so that the
+/// child hangs; stops the child; when the parent has said so, calls `then` with both; empties the
+/// pipe.
+fn with_stopped_child(then: fn(Pid, Pid)) -> Seen {
+    let folder = Folder::new();
+    let (full, stdout) = nearly_full_pipe(1);
+    let mut command = folder.program("mmap-fork-demo");
+    command.args(["--delay", "0s"]);
+    let mut parent = Piped::start(command, stdout);
+    let line = parent.wait_stderr("fork: child ");
+    let child = line.trim_start_matches("fork: child ").parse().expect("a process id");
+    let child = Pid::from_raw(child);
+    kill(child, Signal::SIGSTOP).expect("the child hangs");
+    parent.wait_stderr(&format!("child {child} is stopped"));
+    then(parent.pid(), child);
+    let seen = parent.finish(full);
+    assert!(!Path::new(&format!("/proc/{child}")).exists(), "the child is left behind");
+    seen
+}
+
+/// There is no row for it, because there is nothing to see: the message finds no room.
+#[test]
+fn a_full_stderr_does_not_hold_up_ctrl_c() {
+    for name in ["shm-sysv-lifecycle", "mmap-fork-demo"] {
+        let folder = Folder::new();
+        let (full, stderr) = nearly_full_pipe(0);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec env \"$@\" 2>&1 >&-", "sh"]).args(folder.program(name).get_args());
+        let mut running = Piped::start(shell, stderr);
+        // Sooner or later it blocks the signals, and from then on it is up to the program.
+        let status = format!("/proc/{}/status", running.pid());
+        let deadline = Instant::now() + DEADLINE;
+        let blocks =
+            |line: &str| line.starts_with("SigBlk:") && !line.ends_with("0000000000000000");
+        while !std::fs::read_to_string(&status).expect("our child").lines().any(blocks) {
+            assert!(Instant::now() < deadline, "{name} does not come to its first line");
+            thread::yield_now();
+        }
+        running.signal(Signal::SIGINT);
+        assert_eq!(running.wait().code(), Some(130), "{name}");
+        drop(full);
+    }
+}

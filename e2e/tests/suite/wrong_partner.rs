@@ -8,7 +8,7 @@ use e2e::{Running, TestKey, run};
 use nix::sys::signal::Signal;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{Folder, Seen, Within, after, inside, rows, sh};
+use crate::wrong::{Folder, Seen, Within, after, inside, rows, sh, unavailable};
 
 const FOREIGN: &str = "a file of another size is never written, cut off or removed";
 const ANOTHER: &str =
@@ -250,9 +250,15 @@ rows! {
         cause: "no writer has made it within `--wait`",
     }
     file_system_without_unnamed_files {
-        how: sh("mmap-file-writer /proc/f"),
+        how: Steps(|| {
+            if !nix::unistd::geteuid().is_root() {
+                unavailable("/proc, which has no unnamed files, is root's: run the tests as root");
+                return None;
+            }
+            Some(run("mmap-file-writer", ["/proc/f"]).into())
+        }),
         says: "error: open, /proc: EOPNOTSUPP (Operation not supported on transport endpoint)\n  help: this file system cannot make unnamed files: name a file on another one, such as /dev/shm",
-        cause: "a new file is filled before it gets its name, so that no reader finds half a record (`O_TMPFILE`); some network file systems cannot do that",
+        cause: "`mmap-file-writer /proc/f`: a new file is filled before it gets its name, so that no reader finds half a record (`O_TMPFILE`); some network file systems cannot do that",
     }
     file_system_is_read_only_to_a_new_file {
         how: inside(Within::Mounts, "mkdir m; mount -t tmpfs -o ro tmpfs m", "mmap-file-writer m/f"),

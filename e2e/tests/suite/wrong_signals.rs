@@ -1,8 +1,10 @@
 //! Ctrl-C, `kill`, a closed terminal, and a reader of the output that has had enough.
 
-use std::io::{self, BufRead as _, BufReader, PipeReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::{DEADLINE, Outcome, Running, TestKey, program};
@@ -98,7 +100,7 @@ rows! {
             let deadline = Instant::now() + DEADLINE;
             while Path::new(&format!("/proc/{child}")).exists() {
                 assert!(Instant::now() < deadline, "the child is left behind");
-                std::thread::sleep(Duration::from_millis(1));
+                thread::sleep(Duration::from_millis(1));
             }
         }))),
         status: 130, says: "stopped by SIGINT",
@@ -206,19 +208,55 @@ fn nearly_full_pipe(lines: i32) -> (PipeReader, Stdio) {
     (reading, writing.into())
 }
 
-/// A process with pipes that the test gives it; it is killed when it is dropped.
-pub(crate) struct Piped(Child);
+/// A process whose stdout is the test's own choice; it is killed when it is dropped.
+pub(crate) struct Piped {
+    child: Child,
+    stderr: Receiver<String>,
+    printed: String,
+}
 
 impl Piped {
+    /// Starts `command`, which is used up so that the process alone holds its end of the pipe.
+    fn start(mut command: Command, stdout: Stdio) -> Self {
+        let command = command.stdout(stdout).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { child, stderr: receiver, printed: String::new() }
+    }
+
+    /// Waits for a line on stderr that begins with `start`, and returns the line.
+    fn wait_stderr(&mut self, start: &str) -> String {
+        loop {
+            let line = self.stderr.recv_timeout(DEADLINE);
+            let line = line.unwrap_or_else(|why| panic!("no {start:?}, {why}: {}", self.printed));
+            self.printed += &format!("{line}\n");
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+
     fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            if let Some(status) = self.0.try_wait().expect("our child") {
+            if let Some(status) = self.child.try_wait().expect("our child") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(1));
+            assert!(Instant::now() < deadline, "it does not end: {}", self.printed);
+            thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Empties the pipe that was its stdout, and waits for its end.
+    fn finish(mut self, mut stdout: PipeReader) -> Seen {
+        let data = thread::spawn(move || io::read_to_string(&mut stdout).expect("text"));
+        let status = self.wait().code();
+        self.printed.extend(self.stderr.iter().map(|line| line + "\n"));
+        Seen { status, printed: std::mem::take(&mut self.printed) + &data.join().expect("text") }
     }
 
     fn signal(&self, signal: Signal) {
@@ -226,14 +264,14 @@ impl Piped {
     }
 
     fn pid(&self) -> Pid {
-        Pid::from_raw(self.0.id().cast_signed())
+        Pid::from_raw(self.child.id().cast_signed())
     }
 }
 
 impl Drop for Piped {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -254,23 +292,13 @@ pub(crate) fn held_up(
     then: impl FnOnce(&mut Piped),
 ) -> Seen {
     let folder = Folder::new();
-    let (mut full, stdout) = nearly_full_pipe(0);
+    let (full, stdout) = nearly_full_pipe(0);
     let mut command = folder.program(program);
-    command.args(args).stdout(stdout).stderr(Stdio::piped());
-    let mut running = Piped(command.spawn().expect("started"));
-    // The program must be the last to hold the pipe, or its end never comes.
-    drop(command);
-    let mut stderr = BufReader::new(running.0.stderr.take().expect("piped"));
-    let mut printed = String::new();
-    while !printed.contains(ready) {
-        assert_ne!(stderr.read_line(&mut printed).expect("text"), 0, "{printed}");
-    }
+    command.args(args);
+    let mut running = Piped::start(command, stdout);
+    running.wait_stderr(ready);
     then(&mut running);
-    let mut data = String::new();
-    full.read_to_string(&mut data).expect("text");
-    let status = running.wait().code();
-    stderr.read_to_string(&mut printed).expect("text");
-    Seen { status, printed: printed + &data }
+    running.finish(full)
 }
 
 /// Starts the fork demo with a pipe that takes the parent's first line and no other, so that the
@@ -278,29 +306,19 @@ pub(crate) fn held_up(
 /// pipe.
 fn with_stopped_child(then: fn(Pid, Pid)) -> Seen {
     let folder = Folder::new();
-    let (mut full, stdout) = nearly_full_pipe(1);
+    let (full, stdout) = nearly_full_pipe(1);
     let mut command = folder.program("mmap-fork-demo");
-    command.args(["--delay", "0s"]).stdout(stdout).stderr(Stdio::piped());
-    let mut parent = Piped(command.spawn().expect("started"));
-    drop(command);
-    let mut stderr = BufReader::new(parent.0.stderr.take().expect("piped"));
-    let mut printed = String::new();
-    while !printed.contains("fork: child ") {
-        assert_ne!(stderr.read_line(&mut printed).expect("text"), 0, "{printed}");
-    }
-    let line = printed.lines().find_map(|line| line.strip_prefix("fork: child "));
-    let child = Pid::from_raw(line.expect("the line").parse().expect("a process id"));
+    command.args(["--delay", "0s"]);
+    let mut parent = Piped::start(command, stdout);
+    let line = parent.wait_stderr("fork: child ");
+    let child = line.trim_start_matches("fork: child ").parse().expect("a process id");
+    let child = Pid::from_raw(child);
     kill(child, Signal::SIGSTOP).expect("the child hangs");
-    while !printed.contains("is stopped") {
-        assert_ne!(stderr.read_line(&mut printed).expect("text"), 0, "{printed}");
-    }
+    parent.wait_stderr(&format!("child {child} is stopped"));
     then(parent.pid(), child);
-    let mut data = String::new();
-    full.read_to_string(&mut data).expect("text");
-    let status = parent.wait().code();
-    stderr.read_to_string(&mut printed).expect("text");
+    let seen = parent.finish(full);
     assert!(!Path::new(&format!("/proc/{child}")).exists(), "the child is left behind");
-    Seen { status, printed: printed + &data }
+    seen
 }
 
 /// There is no row for it, because there is nothing to see: the message finds no room.
@@ -309,17 +327,17 @@ fn a_full_stderr_does_not_hold_up_ctrl_c() {
     for name in ["shm-sysv-lifecycle", "mmap-fork-demo"] {
         let folder = Folder::new();
         let (full, stderr) = nearly_full_pipe(0);
-        let mut command = folder.program(name);
-        let mut running =
-            Piped(command.stdout(Stdio::null()).stderr(stderr).spawn().expect("started"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec env \"$@\" 2>&1 >&-", "sh"]).args(folder.program(name).get_args());
+        let mut running = Piped::start(shell, stderr);
         // Sooner or later it blocks the signals, and from then on it is up to the program.
-        let status = format!("/proc/{}/status", running.0.id());
+        let status = format!("/proc/{}/status", running.pid());
         let deadline = Instant::now() + DEADLINE;
         let blocks =
             |line: &str| line.starts_with("SigBlk:") && !line.ends_with("0000000000000000");
         while !std::fs::read_to_string(&status).expect("our child").lines().any(blocks) {
             assert!(Instant::now() < deadline, "{name} does not come to its first line");
-            std::thread::yield_now();
+            thread::yield_now();
         }
         running.signal(Signal::SIGINT);
         assert_eq!(running.wait().code(), Some(130), "{name}");

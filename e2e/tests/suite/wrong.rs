@@ -23,13 +23,14 @@ use crate::{
 const KEY: &str = "5678";
 
 /// All that a row may run.
-pub(crate) const PROGRAMS: [&str; 6] = [
+pub(crate) const PROGRAMS: [&str; 7] = [
     "shm-sysv-writer",
     "shm-sysv-reader",
     "shm-sysv-lifecycle",
     "mmap-file-writer",
     "mmap-file-reader",
     "mmap-fork-demo",
+    "race-demo",
 ];
 
 /// One thing that goes wrong: one row of the document, and one test.

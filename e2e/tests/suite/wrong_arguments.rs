@@ -291,4 +291,40 @@ rows! {
         says: "error: shmat, segment N at 0xffffffffffff000: ENOMEM (Out of memory)\n  help: the address is beyond what a process may use, or `ulimit -v` allows no more: choose another",
         cause: "the upper half of the addresses is the kernel's",
     }
+    readers_none {
+        how: sh("race-demo --readers 0"), status: 2,
+        says: "error: invalid value '0' for '--readers <READERS>': 0 is not in 1..=31",
+        cure: NUMBER_HELP,
+    }
+    readers_too_many {
+        how: sh("race-demo --readers 32"), status: 2,
+        says: "error: invalid value '32' for '--readers <READERS>': 32 is not in 1..=31",
+        cause: "each reader is a process, and on a machine with few cores more of them show no more",
+        cure: NUMBER_HELP,
+    }
+    kills_negative {
+        how: sh("race-demo --kills -1"), status: 2,
+        says: "error: invalid value '-1' for '--kills <KILLS>': -1 is not in 0..=4294967295",
+        cure: NUMBER_HELP,
+    }
+    time_without_unit {
+        how: sh("race-demo --for 10"), status: 2,
+        says: "error: invalid value '10' for '--for <DURATION>': time unit needed, for example 10sec or 10ms; write 1s, 10ms or 0s",
+        cure: DURATION_HELP,
+    }
+    mechanism_unknown {
+        how: sh("race-demo --mechanism spinlock"), status: 2,
+        says: "error: invalid value 'spinlock' for '--mechanism <MECHANISM>'",
+        cure: "none, semaphore, mutex or seqlock",
+    }
+    format_unknown {
+        how: sh("race-demo --format xml"), status: 2,
+        says: "error: invalid value 'xml' for '--format <FORMAT>'",
+        cure: "table or json",
+    }
+    follow_with_a_value {
+        how: sh("shm-sysv-reader --follow=yes"), status: 2,
+        says: "error: unexpected value 'yes' for '--follow' found; no more were expected",
+        cure: "`--follow` alone",
+    }
 }

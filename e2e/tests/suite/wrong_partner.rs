@@ -209,6 +209,12 @@ rows! {
         says: "error: open, f: EACCES (Permission denied)\n  help: the permissions of the file or its folder forbid it: name one of your own",
         cause: "the mode 0600 lets nobody else read it",
     }
+    file_may_be_followed_without_end {
+        how: inside(Within::Nobody, "mmap-file-writer f -n 1 -i 0s", "sudo -u nobody mmap-file-reader f --follow -n 1"), status: 0,
+        says: "cannot tell when the writer goes: fcntl(F_SETLEASE), f: EACCES (Permission denied)\n  help: only the owner of a file on a local file system may ask who writes to it",
+        cause: "the kernel tells only the owner of a file whether somebody may write to it",
+        cure: "Ctrl-C when you have seen enough",
+    }
     folder_may_not_be_written {
         how: inside(Within::Nobody, "", "sudo -u nobody mmap-file-writer f"),
         says: "error: open, .: EACCES (Permission denied)\n  help: the permissions of the file or its folder forbid it: name one of your own",

@@ -31,6 +31,21 @@ impl<const WORDS: usize> SharedText<WORDS> {
     /// Room for the text in bytes, including the NUL that ends it.
     pub const CAPACITY: usize = WORDS * WORD;
 
+    /// Whether `text` fits, with its NUL; for clap's `value_parser`.
+    ///
+    /// # Errors
+    ///
+    /// How long it is, if it is too long.
+    pub fn fits(text: &str) -> Result<String, String> {
+        match text.len() {
+            length if length < Self::CAPACITY => Ok(text.into()),
+            length => {
+                let capacity = Self::CAPACITY;
+                Err(format!("it has {length} bytes; the last of the {capacity} is for the NUL"))
+            }
+        }
+    }
+
     /// Loads the text, word by word.
     #[must_use]
     pub fn load(&self) -> Text {

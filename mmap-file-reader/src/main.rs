@@ -52,11 +52,12 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
         terminal.wait_until(args.wait, || !is_awaited(&args.file))?;
     }
 
-    // Open the file for reading only.
+    // open(2): open the file for reading only.
     let file = RecordFile::open::<ReadOnly>(&args.file, size_of::<SharedConnStat>())?;
     say!(terminal, "open: {file}");
 
-    // Make it part of this process's address space, to load from only (PROT_READ).
+    // mmap(2), PROT_READ and MAP_SHARED: make it part of this process's address
+    // space, to load from only.
     let shared = file.map::<SharedConnStat, ReadOnly>()?;
     say!(terminal, "mmap: mapped at {:p}, read-only", shared.address());
 
@@ -66,14 +67,14 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     let stopped = match args.look.follow {
         true => follow(args, &file, &shared, terminal),
         false => {
-            // The mapping outlives the file descriptor.
+            // close(2): the mapping outlives the file descriptor.
             drop(file);
             say!(terminal, "close: the mapping stays");
             show(args, &shared, terminal)
         }
     };
 
-    // Take it out of the address space again.
+    // munmap(2): take it out of the address space again.
     shared.unmap()?;
     say!(terminal, "munmap: unmapped");
     stopped

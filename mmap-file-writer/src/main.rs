@@ -65,22 +65,23 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "writer, pid {}, file {}", process::id(), shown(&args.file));
     let start = ConnStat::new(args.ip);
 
-    // Open the file, or create it with the first record in it. It is never
-    // truncated: a reader may have it mapped.
+    // open(2): open the file, or create it with the first record in it. It is
+    // never truncated: a reader may have it mapped.
     let file = match args.force && args.file.exists() {
         true => RecordFile::take_over(&args.file, size_of::<SharedConnStat>())?,
         false => RecordFile::open_or_create(&args.file, args.mode.0, bytemuck::bytes_of(&start))?,
     };
     say!(terminal, "open: {file}");
 
-    // Make it part of this process's address space, shared with all who do so.
+    // mmap(2), MAP_SHARED: make it part of this process's address space, shared
+    // with all who do so.
     let shared = file.map::<SharedConnStat, ReadWrite>()?;
     say!(terminal, "mmap: mapped at {:p}", shared.address());
 
     // Should somebody truncate the file, the next access is a SIGBUS: say so.
     shared.explain_sigbus(&args.file)?;
 
-    // The mapping outlives the file descriptor.
+    // close(2): the mapping outlives the file descriptor.
     let created = file.created();
     drop(file);
     say!(terminal, "close: the mapping stays");
@@ -90,7 +91,7 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     }
     let stopped = count(args, shared.writer(), terminal);
 
-    // Take it out of the address space again. The file itself stays.
+    // munmap(2): take it out of the address space again. The file itself stays.
     shared.unmap()?;
     match args.file.exists() {
         true => say!(terminal, "munmap: unmapped; {} stays, rm removes it", shown(&args.file)),

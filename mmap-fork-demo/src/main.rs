@@ -34,19 +34,12 @@ struct Args {
     delay: Duration,
 
     /// What the parent writes, at most 127 bytes
-    #[arg(long, default_value = "hello", value_parser = message)]
+    #[arg(long, default_value = "hello", value_parser = Message::fits)]
     parent_message: String,
 
     /// What the child writes, at most 127 bytes
-    #[arg(long, default_value = "goodbye", value_parser = message)]
+    #[arg(long, default_value = "goodbye", value_parser = Message::fits)]
     child_message: String,
-}
-
-fn message(text: &str) -> Result<String, String> {
-    match text.len() {
-        length if length < Message::CAPACITY => Ok(text.into()),
-        length => Err(format!("it has {length} bytes; the last of the 128 is for the NUL")),
-    }
 }
 
 fn main() -> ExitCode {
@@ -56,17 +49,21 @@ fn main() -> ExitCode {
 fn share(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "parent, pid {}", process::id());
 
-    // New pages, shared with the children from here on, and with nobody else.
+    // mmap(2), MAP_SHARED and MAP_ANONYMOUS: new pages, shared with the children from here on, and with nobody else.
     let shared = Mapping::<Message, ReadWrite>::anonymous()?;
     say!(terminal, "mmap: 128 bytes, anonymous, mapped at {:p}", shared.address());
 
+    // The same text in an ordinary variable, which fork copies.
+    let mut ordinary = args.parent_message.clone();
     shared.writer().store(&args.parent_message);
     data!(terminal, "Parent read: {}", shared.load())?;
 
-    // Two processes from here on. All that the parent stored so far is there for
+    // fork(2): two processes from here on. All that the parent stored so far is there for
     // the child to load.
     match split()? {
         ForkResult::Child => {
+            ordinary.clone_from(&args.child_message);
+            say!(terminal, "ordinary variable, child: {ordinary:?}");
             let ended = answer(args, &shared, terminal);
             process::exit(terminal.conclude(ended).into());
         }
@@ -75,13 +72,14 @@ fn share(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
             say!(terminal, "fork: child {}", child.pid());
             terminal.pause(args.delay)?;
 
-            // Reap the child, which would stay a zombie otherwise.
+            // waitpid(2): reap the child, which would stay a zombie otherwise.
             child.wait(terminal)?;
             say!(terminal, "waitpid: the child has exited");
 
             // The delay alone would prove nothing: a slow machine may take longer. That the
             // child has ended proves that all its stores are here.
             data!(terminal, "After {}, parent read: {}", cli::human(args.delay), shared.load())?;
+            say!(terminal, "ordinary variable, parent: {ordinary:?}");
             shared.unmap()?;
             say!(terminal, "munmap: unmapped");
             Ok(())

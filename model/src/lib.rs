@@ -1,4 +1,5 @@
-//! Has loom run the seqlock of `common` in every order that Rust's memory model allows.
+//! Has loom run the seqlock of `common` in the orders that Rust's memory model allows: those that loom
+//! knows, with at most three forced switches between the threads.
 //!
 //! The file itself is compiled here a second time, with loom's atomics in the place of std's. So
 //! what is checked is the source that runs, and the source knows nothing of the check.
@@ -88,7 +89,7 @@ fn fences() -> Vec<u32> {
 }
 
 #[test]
-fn every_order_is_right_with_all_fences_and_wrong_without_any_one_of_them() {
+fn all_fences_together_are_right_and_none_can_be_left_out() {
     // One test, because the switch is one for the process.
     check_publish_and_snapshot();
     check_recovery();

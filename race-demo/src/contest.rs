@@ -122,7 +122,7 @@ impl Contest {
             remark: match (survived == self.kills, mechanism.repairs()) {
                 (false, _) => ", then it hung".into(),
                 (true, 0) => String::new(),
-                (true, repairs) => format!(", {repairs} half-done publications made good"),
+                (true, repairs) => format!(", {repairs} repaired"),
             },
         })
     }

@@ -85,7 +85,7 @@ fn compare(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     let mut rows = Vec::new();
     for name in Name::value_variants().iter().filter(|name| args.runs(**name)) {
         rows.push(match name {
-            Name::None => contest.run::<none::None>(terminal)?,
+            Name::None => contest.run::<none::Unguarded>(terminal)?,
             Name::Semaphore => contest.run::<semaphore::Guarded>(terminal)?,
             Name::Mutex => contest.run::<mutex::Guarded>(terminal)?,
             Name::Seqlock => contest.run::<seqlock::Versioned>(terminal)?,

@@ -1,7 +1,7 @@
 //! No mechanism: the record is stored and loaded word by word, and nobody keeps anybody out.
 //!
-//! There is no undefined behaviour: every word is an atomic. There is a race all the same: between
-//! two words of a publication a reader may load both.
+//! There is no undefined behaviour: every word is an atomic. There is a race all the same: a reader
+//! may look between two stores, and then gets words of both records.
 
 use common::mapping::Mapping;
 use common::{ConnStat, Error, ReadWrite, SharedConnStat};
@@ -10,11 +10,11 @@ use crate::mechanism::Mechanism;
 use crate::record::record;
 
 /// The record alone.
-pub(crate) struct None {
+pub(crate) struct Unguarded {
     shared: Mapping<SharedConnStat, ReadWrite>,
 }
 
-impl Mechanism for None {
+impl Mechanism for Unguarded {
     const NAME: &'static str = "none";
 
     fn new() -> Result<Self, Error> {

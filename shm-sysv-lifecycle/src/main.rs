@@ -54,41 +54,41 @@ fn main() -> ExitCode {
 fn live(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     say!(terminal, "lifecycle, pid {}, {}", process::id(), Key::Private);
 
-    // Create a segment without a name.
+    // shmget(2), IPC_PRIVATE: create a segment without a key.
     let segment = Segment::create(Key::Private, size_of::<Text>(), 0o600)?;
     say!(terminal, "shmget: {segment}");
 
     let stopped =
         listing(args, &segment, terminal).and_then(|()| claims::try_all(args, &segment, terminal));
 
-    // Remove it. Without this it would stay until the next boot.
+    // shmctl(2), IPC_RMID: remove it. Without this it would stay until the next boot.
     segment.remove()?;
     say!(terminal, "shmctl(IPC_RMID): segment {} removed", segment.id());
     stopped
 }
 
 fn listing(args: &Args, segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop> {
-    // Attach it where the system likes.
+    // shmat(2): attach it where the system likes.
     let shared = segment.attach::<Text, ReadWrite>()?;
     data!(terminal, "shared memory attached at address {:p}", shared.address())?;
 
-    // Ask the kernel how large it is.
+    // shmctl(2), IPC_STAT: ask the kernel how large it is.
     let status = segment.status()?;
     data!(terminal, "segment size: {}", status.size)?;
 
     shared.writer().store("Hello, world.");
 
-    // Detach it. The segment and the text in it stay.
+    // shmdt(2): detach it. The segment and the text in it stay.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
 
-    // Attach it again, at an address of our choice.
+    // shmat(2) again, at an address of our choice.
     let shared = segment.attach_at::<Text, ReadWrite>(args.address)?;
     data!(terminal, "shared memory reattached at address {:p}", shared.address())?;
 
     data!(terminal, "{}", shared.load())?;
 
-    // Detach it again.
+    // shmdt(2) again.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
     Ok(())

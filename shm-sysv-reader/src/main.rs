@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     let (pid, size) = (process::id(), size_of::<SharedConnStat>());
 
-    // Find the segment, or create it for a writer that is still to come.
+    // shmget(2): find the segment, or create it for a writer that is still to come.
     let segment = if let Some(id) = args.id {
         say!(terminal, "reader, pid {pid}, segment {id}");
         Segment::from_id(id, size)?
@@ -55,7 +55,8 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     };
     say!(terminal, "shmget: {segment}");
 
-    // Make it part of this process's address space, to load from only (SHM_RDONLY).
+    // shmat(2), SHM_RDONLY: make it part of this process's address space, to load
+    // from only. If that fails, remove it if it is new.
     let shared =
         segment.attach::<SharedConnStat, ReadOnly>().map_err(|error| segment.abandon(error))?;
     say!(terminal, "shmat: Memory attached at {:p}, read-only", shared.address());
@@ -69,11 +70,11 @@ fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
         false => show(args, &shared, terminal),
     };
 
-    // Take it out of the address space again.
+    // shmdt(2): take it out of the address space again.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
 
-    // Remove it: the key is free at once, the memory goes with the last detach.
+    // shmctl(2), IPC_RMID: remove it. The key is free at once, the memory goes with the last detach.
     if !args.keep && segment.remove()? {
         say!(terminal, "shmctl(IPC_RMID): segment {} removed", segment.id());
     } else {

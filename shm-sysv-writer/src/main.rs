@@ -61,7 +61,7 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     let key = args.key.key()?;
     say!(terminal, "writer, pid {}, {key}", process::id());
 
-    // Find the segment that the key names, or create one.
+    // shmget(2): find the segment that the key names, or create one (IPC_CREAT).
     let size = size_of::<SharedConnStat>();
     let segment = match args.exclusive {
         true => Segment::create(key, size, args.mode.0)?,
@@ -69,7 +69,8 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     };
     say!(terminal, "shmget: {segment}");
 
-    // Make it part of this process's address space.
+    // shmat(2): make it part of this process's address space. If that fails,
+    // remove it if it is new.
     let shared =
         segment.attach::<SharedConnStat, ReadWrite>().map_err(|error| segment.abandon(error))?;
     say!(terminal, "shmat: Memory attached at {:p}", shared.address());
@@ -83,7 +84,7 @@ fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     }
     let stopped = count(args, shared.writer(), terminal);
 
-    // Take it out of the address space again. The segment itself stays.
+    // shmdt(2): take it out of the address space again. The segment itself stays.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
     say!(terminal, "{}", segment.what_remains());

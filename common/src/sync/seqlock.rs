@@ -16,7 +16,7 @@
 //! Textbook seqlocks load the words with plain loads and throw torn ones away, which is a data race
 //! and undefined behaviour. Here the words are relaxed atomics and four fences order them, as in
 //! Hans Boehm, "Can Seqlocks Get Along With Programming Language Memory Models?" (MSPC 2012). The
-//! package `model` has loom try all interleavings, with all four fences and with each left out.
+//! package `model` has loom check them: with all four it finds no torn snapshot, without any one it does.
 
 use super::atomic::{AtomicU32, Ordering, fence, spin_loop};
 

@@ -35,7 +35,8 @@ pub fn run<Args: clap::Parser>(
     let mut terminal = match Terminal::new() {
         Ok(terminal) => terminal,
         Err(errno) => {
-            eprintln!("error: sigaction, this process: {errno}");
+            let error = Error::new("sigaction", "this process", errno, "see sigaction(2)");
+            eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
     };

@@ -24,7 +24,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::stat::Mode;
 use nix::unistd::linkat;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, strerror};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::sigbus;
 use crate::text::shown;
@@ -285,7 +285,7 @@ fn refuse_dangling_link(path: &Path) -> Result<()> {
         (Ok(target), Err(error)) => Err(Error::refused(
             "open",
             shown(path),
-            format!("it is a symbolic link to {}: {}", shown(&target), errno_of(&error).desc()),
+            format!("it is a symbolic link to {}: {}", shown(&target), strerror(errno_of(&error))),
             "create the file that the link leads to, or remove the link",
         )),
         _ => Ok(()),

@@ -288,7 +288,7 @@ rows! {
     }
     address_beyond_the_end {
         how: sh("shm-sysv-lifecycle --address 0xffffffffffff000"),
-        says: "error: shmat, segment N at 0xffffffffffff000: ENOMEM (Out of memory)\n  help: the address is beyond what a process may use, or `ulimit -v` allows no more: choose another",
+        says: "error: shmat, segment N at 0xffffffffffff000: ENOMEM (Cannot allocate memory)\n  help: the address is beyond what a process may use, or `ulimit -v` allows no more: choose another",
         cause: "the upper half of the addresses is the kernel's",
     }
     readers_none {

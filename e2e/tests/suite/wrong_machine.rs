@@ -138,7 +138,7 @@ rows! {
             assert!(seen.is_none() || key.segment().is_none(), "the segment is still there");
             seen
         }),
-        says: "error: shmat, segment N: ENOMEM (Out of memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
+        says: "error: shmat, segment N: ENOMEM (Cannot allocate memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
         cause: "an administrator or a batch system limits it (RLIMIT_AS); the segment that was just created is removed again",
     }
     no_address_space_for_the_reader {
@@ -148,27 +148,27 @@ rows! {
             assert!(seen.is_none() || key.segment().is_none(), "the segment is still there");
             seen
         }),
-        says: "error: shmat, segment N: ENOMEM (Out of memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
+        says: "error: shmat, segment N: ENOMEM (Cannot allocate memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
         cause: "the same; a segment that was there before stays",
     }
     no_address_space_for_the_file_writer {
         how: Steps(|| short_of_memory("mmap-file-writer", &["f"])),
-        says: "error: mmap, f: ENOMEM (Out of memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
+        says: "error: mmap, f: ENOMEM (Cannot allocate memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
         cause: "the same; the file is there, with a valid record in it",
     }
     no_address_space_for_the_fork_demo {
         how: Steps(|| short_of_memory("mmap-fork-demo", &[])),
-        says: "error: mmap, anonymous pages: ENOMEM (Out of memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
+        says: "error: mmap, anonymous pages: ENOMEM (Cannot allocate memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
         cause: "the same",
     }
     no_address_space_for_the_lifecycle {
         how: Steps(|| short_of_memory("shm-sysv-lifecycle", &[])),
-        says: "error: shmat, segment N: ENOMEM (Out of memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
+        says: "error: shmat, segment N: ENOMEM (Cannot allocate memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
         cause: "the same; the segment is removed",
     }
     too_many_processes {
         how: inside(Within::Nobody, "", "sudo -u nobody prlimit --nproc=0 mmap-fork-demo"),
-        says: "error: fork, this process: EAGAIN (Try again)\n  help: the limit of processes is reached: `ulimit -u` shows it",
+        says: "error: fork, this process: EAGAIN (Resource temporarily unavailable)\n  help: the limit of processes is reached: `ulimit -u` shows it",
         cause: "fork(2) counts all processes of the user (RLIMIT_NPROC)",
     }
 }

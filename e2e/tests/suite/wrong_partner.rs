@@ -191,7 +191,7 @@ rows! {
     }
     links_in_a_circle {
         how: after("ln -s l l", "mmap-file-reader l"),
-        says: "error: open, l: it is a symbolic link to l: Too many symbolic links encountered\n  help: create the file that the link leads to, or remove the link",
+        says: "error: open, l: it is a symbolic link to l: Too many levels of symbolic links\n  help: create the file that the link leads to, or remove the link",
         cause: "the link leads to itself",
     }
     link_to_a_record {
@@ -263,7 +263,7 @@ rows! {
             }
             Some(run("mmap-file-writer", ["/proc/f"]).into())
         }),
-        says: "error: open, /proc: EOPNOTSUPP (Operation not supported on transport endpoint)\n  help: this file system cannot make unnamed files: name a file on another one, such as /dev/shm",
+        says: "error: open, /proc: EOPNOTSUPP (Operation not supported)\n  help: this file system cannot make unnamed files: name a file on another one, such as /dev/shm",
         cause: "`mmap-file-writer /proc/f`: a new file is filled before it gets its name, so that no reader finds half a record (`O_TMPFILE`); some network file systems cannot do that",
     }
     file_system_is_read_only_to_a_new_file {

@@ -19,14 +19,13 @@ const LAST_LINE: &str = "what there was to clean up has been cleaned up before t
 rows! {
     file_cut_off_under_the_reader {
         how: Steps(|| Some(cut_off("mmap-file-reader"))),
-        says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; start the file writer again",
+        says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; now rm f, or start the file writer with --force",
         cause: "somebody opened the file with `O_TRUNC`, as the C writer and the shell's `>` do; a load behind the end of a file is a SIGBUS",
     }
     file_cut_off_under_the_writer {
         how: Steps(|| Some(cut_off("mmap-file-writer"))),
-        says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; start the file writer again",
+        says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; now rm f, or start the file writer with --force",
         cause: "the same for a store; without its handler, the program would dump core",
-        cure: "the empty file that is left needs `--force` or `rm`",
     }
     file_cut_short_under_the_reader {
         how: Steps(|| {
@@ -58,7 +57,7 @@ rows! {
     }
     file_system_full_under_the_reader {
         how: inside(Within::Mounts, FULL, "mmap-file-reader m/hole"),
-        says: "error: SIGBUS, m/hole: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; start the file writer again",
+        says: "error: SIGBUS, m/hole: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; now rm m/hole, or start the file writer with --force",
         cause: "on some file systems even a load needs room for the page",
     }
     file_system_full_with_force {

@@ -17,17 +17,17 @@ const ANOTHER: &str =
 rows! {
     segment_of_another_size_under_the_writers_key {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-writer", "--key"))),
-        says: "error: shmget, segment N: it has 4096 bytes and the record 68: somebody else's segment, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
+        says: "error: shmget, segment N: it has 4096 bytes and the record has 68: not a record, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
         cause: "a program of a neighbour, or of another lesson, uses the same key",
     }
     segment_of_another_size_under_the_readers_key {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-reader", "--key"))),
-        says: "error: shmget, segment N: it has 4096 bytes and the record 68: somebody else's segment, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
+        says: "error: shmget, segment N: it has 4096 bytes and the record has 68: not a record, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
         cause: "the same; the reader does not remove it either",
     }
     segment_of_another_size_with_the_id {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-reader", "--id"))),
-        says: "error: shmget, segment N: it has 4096 bytes and the record 68: somebody else's segment, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
+        says: "error: shmget, segment N: it has 4096 bytes and the record has 68: not a record, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
         cause: "`--id` names a segment that is no record",
     }
     segment_is_there_already {
@@ -97,32 +97,32 @@ rows! {
     }
     file_is_empty {
         how: after("touch f", "mmap-file-writer f"),
-        says: "error: open, f: it is empty and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it is empty and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: "made by `touch`, or by a C writer that is between open(2) and ftruncate(2)",
     }
     file_stays_empty_under_the_reader {
         how: after("touch f", "mmap-file-reader f --wait 0s"),
-        says: "error: open, f: it is empty and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it is empty and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: "no writer has filled it within `--wait`",
     }
     file_is_too_short {
         how: after("printf diary > f", "mmap-file-writer f"),
-        says: "error: open, f: it has 5 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 5 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: FOREIGN,
     }
     file_is_too_short_to_read {
         how: after("printf diary > f", "mmap-file-reader f"),
-        says: "error: open, f: it has 5 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 5 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: "loads behind the end of the file's page would be a SIGBUS in C",
     }
     file_is_too_long {
         how: after("seq 1000 > f", "mmap-file-writer f --join"),
-        says: "error: open, f: it has 3893 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 3893 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: FOREIGN,
     }
     file_is_too_long_to_read {
         how: after("seq 1000 > f", "mmap-file-reader f"),
-        says: "error: open, f: it has 3893 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 3893 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: FOREIGN,
     }
     file_is_given_up_on_purpose {

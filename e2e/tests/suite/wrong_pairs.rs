@@ -14,6 +14,39 @@ use crate::wrong::{ENDED_BY_TEST, Folder, after, rows, sh};
 use crate::wrong_signals::{count_in, held_up};
 
 rows! {
+    second_reader_of_a_writer {
+        how: Steps(|| {
+            let (folder, key) = (Folder::new(), TestKey::new());
+            let mut writer = folder.program("shm-sysv-writer");
+            let mut writer = Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            writer.wait_stdout("count: 3");
+            let args = ["-k", &key.arg(), "-n", "1", "-i", "0s"];
+            let first = run("shm-sysv-reader", args).exited(0);
+            assert!(first.stdout.starts_with("ip = 127.0.0.1, count: "), "{first:#?}");
+            let second = run("shm-sysv-reader", args).exited(0);
+            assert!(second.stderr.contains("no writer has been here yet"), "{second:#?}");
+            assert!(second.stderr.contains(", created\n"), "{second:#?}");
+            // The writer counts all the while.
+            let seen = count_in(&writer.wait_stdout("count: "));
+            writer.wait_stdout(&format!("count: {}", seen + 10));
+            writer.signal(Signal::SIGTERM);
+            let _ = writer.finish().exited(143);
+            // The cure: with --keep, the second reader finds the writer.
+            let mut writer = folder.program("shm-sysv-writer");
+            let mut writer = Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            writer.wait_stdout("count: 3");
+            let keeping = ["-k", &key.arg(), "-n", "1", "-i", "0s", "--keep"];
+            let _ = run("shm-sysv-reader", keeping).exited(0);
+            let third = run("shm-sysv-reader", args).exited(0);
+            assert!(third.stdout.starts_with("ip = 127.0.0.1, count: "), "{third:#?}");
+            Some(second.into())
+        }),
+        program: "shm-sysv-reader",
+        symptom: "`ip = , count: 0`, although a writer runs",
+        status: 0, says: "ip = , count: 0",
+        cause: "an earlier reader ended and removed the segment; the writer goes on in the removed one, which nobody finds, and this reader made a new one (`shmget: ... created`)",
+        cure: "end the writer and start it again; next time, `--keep` for the first reader",
+    }
     two_writers {
         how: Steps(|| {
             let (folder, key) = (Folder::new(), TestKey::new());

@@ -35,7 +35,8 @@ pub fn run<Args: clap::Parser>(
     let mut terminal = match Terminal::new() {
         Ok(terminal) => terminal,
         Err(errno) => {
-            eprintln!("error: sigaction, this process: {errno}");
+            let error = Error::new("sigaction", "this process", errno, "see sigaction(2)");
+            eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -301,7 +302,7 @@ fn ending() -> Result<(), Stop> {
 /// Which key both programs of a System V pair use.
 #[derive(Debug, Clone, clap::Args)]
 pub struct KeyArgs {
-    /// Key that names the segment: decimal, 0x and hexadecimal, or `private`
+    /// Key that names the segment: decimal, 0x and hexadecimal, or `private` (writer only)
     #[arg(short, long, default_value = "1234", conflicts_with = "ftok")]
     key: Key,
 

@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A call that failed, or that was not made because it would have done harm.
 ///
 /// It prints as `CALL, OBJECT: REASON`, where the reason of a failed system call is errno's name
-/// and text, and on a second line what the person can do about it:
+/// and text (that of strerror(3), as in C), and on a second line what the person can do about it:
 ///
 /// ```text
 /// shmget, key 1234 (0x000004d2): EEXIST (File exists)
@@ -71,7 +71,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, object, reason, help } = self;
         match reason {
-            Reason::Errno(errno) => write!(f, "{call}, {object}: {errno:?} ({})", errno.desc())?,
+            Reason::Errno(errno) => {
+                write!(f, "{call}, {object}: {errno:?} ({})", strerror(*errno))?;
+            }
             Reason::Refused(reason) => write!(f, "{call}, {object}: {reason}")?,
         }
         write!(f, "\n  help: {help}")
@@ -79,3 +81,31 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The text that C prints for `errno`: strerror(3). `Errno::desc` has words of its own.
+pub(crate) fn strerror(errno: Errno) -> String {
+    let number = errno as i32;
+    let text = std::io::Error::from_raw_os_error(number).to_string();
+    // std adds the number; our messages have the name instead.
+    text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errno_is_printed_as_c_prints_it() {
+        for (errno, text) in [
+            (Errno::ENOMEM, "ENOMEM (Cannot allocate memory)"),
+            (Errno::EACCES, "EACCES (Permission denied)"),
+            (Errno::EAGAIN, "EAGAIN (Resource temporarily unavailable)"),
+        ] {
+            let error = Error::new("shmat", "segment 5", errno, "see shmat(2)");
+            assert_eq!(
+                error.to_string(),
+                format!("shmat, segment 5: {text}\n  help: see shmat(2)")
+            );
+        }
+    }
+}

@@ -24,7 +24,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::stat::Mode;
 use nix::unistd::linkat;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, strerror};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::sigbus;
 use crate::text::shown;
@@ -57,7 +57,7 @@ impl RecordFile {
             return Err(Error::refused(
                 "open",
                 shown(path),
-                format!("{what} and the record has {size}: somebody else's file, left as it is"),
+                format!("{what} and the record has {size}: not a record, left as it is"),
                 "name another file; to give this one up, call the file writer with --force",
             ));
         }
@@ -285,7 +285,7 @@ fn refuse_dangling_link(path: &Path) -> Result<()> {
         (Ok(target), Err(error)) => Err(Error::refused(
             "open",
             shown(path),
-            format!("it is a symbolic link to {}: {}", shown(&target), errno_of(&error).desc()),
+            format!("it is a symbolic link to {}: {}", shown(&target), strerror(errno_of(&error))),
             "create the file that the link leads to, or remove the link",
         )),
         _ => Ok(()),
@@ -398,10 +398,11 @@ impl<T: SharedMemory, A: Access> Mapping<T, A> {
     /// Those of sigaction(2).
     pub fn explain_sigbus(&self, path: &Path) -> Result<()> {
         let start = self.address().as_ptr().addr();
+        let file = shown(path);
+        // Both ways out, because the writer refuses a file that has been cut off.
         let message = format!(
-            "error: SIGBUS, {}: the page is not there: the file has been truncated, or its file system is full\n  \
-             help: replace a file that others have mapped, never cut it off; start the file writer again\n",
-            shown(path),
+            "error: SIGBUS, {file}: the page is not there: the file has been truncated, or its file system is full\n  \
+             help: replace a file that others have mapped, never cut it off; now rm {file}, or start the file writer with --force\n",
         );
         sigbus::explain(start..start + Self::LENGTH.get(), message)
     }

@@ -185,7 +185,7 @@ impl Segment {
                 "shmget",
                 format_args!("segment {id}"),
                 format!(
-                    "it has {} bytes and the record {size}: somebody else's segment, left as it is",
+                    "it has {} bytes and the record has {size}: not a record, left as it is",
                     status.size
                 ),
                 "choose another --key; `ipcs -m -p` shows which process created it",
@@ -566,7 +566,7 @@ mod tests {
         let segment = Private::new(4096);
         let error = Segment::from_id(segment.id(), SIZE).expect_err("wrong size");
         assert_eq!(error.errno(), None);
-        assert!(error.to_string().contains("4096 bytes and the record 68"), "{error}");
+        assert!(error.to_string().contains("4096 bytes and the record has 68"), "{error}");
         assert!(segment.attach::<SharedConnStat, ReadOnly>().is_err());
         assert_eq!(segment.status().expect("still there").attached, 0);
     }

@@ -25,7 +25,7 @@ use common::{ReadOnly, SharedConnStat, data, say};
 #[derive(Parser)]
 #[command(version, allow_negative_numbers = true)]
 struct Args {
-    /// File to map
+    /// File to map, such as /tmp/conn_stat
     file: PathBuf,
 
     #[command(flatten)]

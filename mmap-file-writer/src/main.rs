@@ -28,7 +28,7 @@ use common::{ConnStat, ReadWrite, SharedConnStat, Writer, data, say};
 #[derive(Parser)]
 #[command(version, allow_negative_numbers = true)]
 struct Args {
-    /// File to map; created if it is not there
+    /// File to map, such as /tmp/conn_stat; created if it is not there
     file: PathBuf,
 
     /// Address to publish beside the count: IPv4 or IPv6

@@ -29,7 +29,7 @@ type Message = SharedText<32>;
 #[derive(Parser)]
 #[command(version, allow_negative_numbers = true)]
 struct Args {
-    /// What the parent does before it looks again: nothing, for this long
+    /// How long the parent waits before it looks again
     #[arg(long, default_value = "1s", value_parser = cli::duration)]
     delay: Duration,
 

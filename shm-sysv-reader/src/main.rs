@@ -32,7 +32,7 @@ struct Args {
     #[command(flatten)]
     look: LookArgs,
 
-    /// Leave the segment there at the end
+    /// Leave the segment there; without this, the reader removes it at the end, also after Ctrl-C
     #[arg(long)]
     keep: bool,
 }

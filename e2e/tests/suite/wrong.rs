@@ -1,9 +1,10 @@
 //! What docs/when-things-go-wrong.md promises, row by row.
 //!
-//! Each row of its tables is a [`Row`] in one of the modules `wrong_*`, and the macro [`rows`] makes
-//! each row a test: what the row shows is compared with what the real program prints and how it
-//! exits. The test here compares the document with the rows. So neither can say anything that the
-//! other does not. `BLESS=1 cargo test -p e2e wrong` writes the rows into the document.
+//! Each case in its tables is a [`Row`] in one of the modules `wrong_*`, and the macro [`rows`] makes
+//! each a test: what the row says is compared with what the real program prints and how it exits. A
+//! table shows cases that look the same and have the same cure in one row. The test here compares
+//! the document with the rows. So neither can say anything that the other does not.
+//! `BLESS=1 cargo test -p e2e wrong` writes the rows into the document.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -33,17 +34,27 @@ pub(crate) const PROGRAMS: [&str; 7] = [
     "race-demo",
 ];
 
-/// One thing that goes wrong: one row of the document, and one test.
+/// The exit status of a program that would go on, and that the test ends with SIGTERM: the person
+/// at the terminal sees no such status, so the document does not show it.
+pub(crate) const ENDED_BY_TEST: i32 = 128 + 15;
+
+/// One thing that goes wrong: one case in the document, and one test.
 pub(crate) struct Row {
     /// The name of the test.
     pub(crate) id: &'static str,
     /// How the test brings it about.
     pub(crate) how: How,
+    /// The program, where no line for the shell names it, or where that line does more than a person
+    /// would type.
+    pub(crate) program: &'static str,
     /// The exit status: 128 + n for signal n.
     pub(crate) status: i32,
     /// What the program prints: a whole line, or an error and its help.
     pub(crate) says: &'static str,
-    /// Why. The command line is put before it.
+    /// What the person sees, in the person's words, where a line alone does not tell it. The test
+    /// brings about just that.
+    pub(crate) symptom: &'static str,
+    /// Why. The command line or the program is put before it.
     pub(crate) cause: &'static str,
     /// What to do now. The help that the program prints is put before it.
     pub(crate) cure: &'static str,
@@ -103,8 +114,17 @@ pub(crate) const fn inside(within: Within, before: &'static str, line: &'static 
 
 impl Row {
     /// What a row need not say.
-    pub(crate) const DEFAULT: Self =
-        Self { id: "", how: sh(""), status: 1, says: "", cause: "", cure: "", changes: false };
+    pub(crate) const DEFAULT: Self = Self {
+        id: "",
+        how: sh(""),
+        program: "",
+        status: 1,
+        says: "",
+        symptom: "",
+        cause: "",
+        cure: "",
+        changes: false,
+    };
 
     /// Brings it about, and compares what happens with what the row shows.
     pub(crate) fn check(&self) {
@@ -152,32 +172,118 @@ impl Row {
         Some(outcome.into())
     }
 
-    fn render(&self) -> String {
+    /// What the person sees: the line, unless it says nothing, and the status, unless the line tells
+    /// it (see the head of the document).
+    fn symptom(&self) -> String {
         let (says, help) = self.says.split_once("\n  help: ").unwrap_or((self.says, ""));
-        let line = match self.how {
-            How::Shell { before: "", line, .. } => format!("`` {line} ``"),
-            How::Shell { before, line, .. } => format!("`` {before}; {line} ``"),
-            How::Steps(_) => String::new(),
+        let told = match (says.starts_with("error: "), help) {
+            (true, "") => 2,
+            (true, _) => 1,
+            (false, _) => 0,
         };
-        let join = |first: &str, then: &str| match (first.is_empty(), then.is_empty()) {
-            (false, false) => format!("{first}: {then}"),
-            _ => format!("{first}{then}"),
+        let shown = match self.symptom {
+            "" => format!("`` {} ``", abridged(says)),
+            symptom => capitalised(symptom),
         };
-        let help = match (help.is_empty(), self.cure.is_empty()) {
-            (false, false) => format!("{help}. {}", capitalised(self.cure)),
-            _ => format!("{help}{}", self.cure),
-        };
-        let symptom = format!("`` {says} `` (status {})", self.status);
-        let cells = [symptom, join(&line, self.cause), capitalised(&help)];
-        let [symptom, cause, cure] = cells.map(|it| it.replace('|', "\\|").replace('\n', "; "));
-        assert!(!cause.is_empty() && !cure.is_empty(), "{}: no cause or no cure", self.id);
-        format!("| {symptom} | {cause} | {cure} |\n")
+        match self.status {
+            ENDED_BY_TEST => shown,
+            status if status == told => shown,
+            status => format!("{shown} (status {status})"),
+        }
     }
+
+    /// Where it happens: the command line, or else the program.
+    fn place(&self) -> String {
+        match (self.program, &self.how) {
+            ("", How::Steps(_)) => panic!("{}: no program", self.id),
+            // What is done to a namespace is no command for a person: the cause says what is so there.
+            ("", How::Shell { before: "", line, .. })
+            | ("", How::Shell { line, within: Within::Mounts | Within::Ipc, .. }) => {
+                format!("`` {} ``", abridged(line))
+            }
+            ("", How::Shell { before, line, .. }) => format!("`` {before}; {} ``", abridged(line)),
+            (program, _) => {
+                assert!(PROGRAMS.contains(&program), "{}: {program}", self.id);
+                format!("`{program}`")
+            }
+        }
+    }
+
+    fn cure(&self) -> String {
+        let help = self.says.split_once("\n  help: ").map_or("", |(_, help)| help);
+        match (help, self.cure) {
+            ("", cure) => capitalised(cure),
+            (help, "") => capitalised(help),
+            (help, cure) => format!("{}. {}", capitalised(help), capitalised(cure)),
+        }
+    }
+}
+
+/// A row of a table: cases that look the same and have the same cure.
+struct Shown {
+    symptom: String,
+    cure: String,
+    /// One below the other in the row: a cause, and side by side before it where it strikes.
+    causes: Vec<(Vec<String>, &'static str)>,
+}
+
+/// The rows of a table, each case in one of them.
+fn render(cases: &[Row]) -> String {
+    let mut rows: Vec<Shown> = Vec::new();
+    for case in cases {
+        let (symptom, place, cure) = (case.symptom(), case.place(), case.cure());
+        assert!(!cure.is_empty(), "{}: no cure", case.id);
+        let same = rows.iter_mut().find(|row| row.symptom == symptom && row.cure == cure);
+        let Some(Shown { causes, .. }) = same else {
+            rows.push(Shown { symptom, cure, causes: vec![(vec![place], case.cause)] });
+            continue;
+        };
+        match causes.iter_mut().find(|(_, cause)| *cause == case.cause) {
+            // Then the document would not show that there are two.
+            Some((places, _)) if places.contains(&place) => panic!("{}: said twice", case.id),
+            Some((places, _)) => places.push(place),
+            None => causes.push((vec![place], case.cause)),
+        }
+    }
+    let line = |(places, cause): (Vec<String>, &str)| match cause {
+        "" => places.join(", "),
+        cause => format!("{}: {cause}", places.join(", ")),
+    };
+    let row = |Shown { symptom, cure, causes }| {
+        let causes: Vec<_> = causes.into_iter().map(line).collect();
+        let cells = [symptom, causes.join("<br>"), cure];
+        let cells = cells.map(|it: String| it.replace('|', "\\|").replace('\n', "; "));
+        format!("| {} |\n", cells.join(" | "))
+    };
+    rows.into_iter().map(row).collect()
 }
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// What a test prints, without what is another one for each person: the value that an argument has,
+/// which the command line beside it shows, and the length of what is too long.
+fn abridged(text: &str) -> String {
+    // clap puts what is missing on a line of its own.
+    let mut text = text.replace(":\n  ", ": ");
+    if let Some((before, rest)) = text.split_once("invalid value '") {
+        let (value, behind) = rest.split_once("' for ").expect("the argument that it is for");
+        let behind = behind.replace(&format!(": {value} is not in "), ": VALUE is not in ");
+        text = format!("{before}invalid value 'VALUE' for {behind}");
+    }
+    let mut shown = String::new();
+    for part in text.split_inclusive(|it| it != '0') {
+        let zeros = part.trim_end_matches(|it| it != '0');
+        if zeros.len() > 16 {
+            shown.push_str("0...0");
+            shown.push_str(&part[zeros.len()..]);
+        } else {
+            shown.push_str(part);
+        }
+    }
+    shown
 }
 
 /// Makes each row a test of that name, and all of them `ROWS`.
@@ -340,7 +446,7 @@ fn the_document_shows_the_rows_and_no_others() {
     let document = fs::read_to_string(&path).expect("the document");
     let mut expected = document.clone();
     for (name, rows) in TABLES {
-        let table = rows.iter().map(Row::render).collect::<String>();
+        let table = render(rows);
         let table = format!("\n| Symptom | Cause | Cure |\n| --- | --- | --- |\n{table}\n");
         expected = with_part(&expected, name, &table);
     }
@@ -348,7 +454,7 @@ fn the_document_shows_the_rows_and_no_others() {
     assert!(cases >= 60, "{cases} cases");
     let figures = format!(
         "\n| What | How many |\n| --- | --- |\n\
-         | cases, each a row here and a test | {cases} |\n\
+         | cases, each of them a test | {cases} |\n\
          | kills with SIGKILL survived, in each test run | {} |\n\
          | segments, files and processes leaked | 0 |\n\n",
         wrong_death::KILLS * wrong_death::WAYS

@@ -4,7 +4,8 @@ use crate::wrong::{rows, sh};
 
 const KEY_HELP: &str = "`ipcs -m` lists the keys that are in use";
 const DURATION_HELP: &str = "a number and its unit: `1s`, `10ms`, `1m 30s`, `0s`";
-const NUMBER_HELP: &str = "a whole number in that range";
+const RANGE_HELP: &str = "a whole number in that range";
+const NUMBER_HELP: &str = "a whole number from 0";
 const MODE_HELP: &str = "three octal digits, for owner, group and others: `0600` is you alone";
 const IP_HELP: &str = "an IPv4 or IPv6 address in figures, such as `10.0.0.1` or `::1`";
 const CHOOSE: &str = "decide for one of the two";
@@ -19,7 +20,7 @@ rows! {
     key_hexadecimal_zero {
         how: sh("shm-sysv-reader --key 0x0"), status: 2,
         says: "error: invalid value '0x0' for '--key <KEY>': 0 is IPC_PRIVATE: it never finds a segment, it always makes a new one; say `private` if you mean that",
-        cause: "the same in hexadecimal; `ipcs -m` shows private segments like that",
+        cause: "`ipcs -m` shows the key of a private segment like that",
         cure: "`shm-sysv-reader --id SHMID` reads a private segment",
     }
     key_negative {
@@ -79,12 +80,12 @@ rows! {
     project_zero {
         how: sh("shm-sysv-writer --ftok . --proj-id 0"), status: 2,
         says: "error: invalid value '0' for '--proj-id <N>': 0 is not in 1..=255",
-        cause: "POSIX leaves open what ftok(3) does with 0", cure: NUMBER_HELP,
+        cause: "POSIX leaves open what ftok(3) does with 0", cure: RANGE_HELP,
     }
     project_too_large {
         how: sh("shm-sysv-writer --ftok . --proj-id 256"), status: 2,
         says: "error: invalid value '256' for '--proj-id <N>': 256 is not in 1..=255",
-        cause: "ftok(3) uses the low 8 bits alone, so 256 would be 0 and 257 would be 1", cure: NUMBER_HELP,
+        cause: "ftok(3) uses the low 8 bits alone, so 256 would be 0 and 257 would be 1", cure: RANGE_HELP,
     }
     project_alone {
         how: sh("shm-sysv-reader --proj-id 1"), status: 2,
@@ -124,12 +125,12 @@ rows! {
     ticks_negative {
         how: sh("shm-sysv-writer -n -1"), status: 2,
         says: "error: invalid value '-1' for '--ticks <TICKS>': -1 is not in 0..=4294967295",
-        cure: NUMBER_HELP,
+        cure: RANGE_HELP,
     }
     ticks_too_many {
         how: sh("shm-sysv-reader -n 4294967296"), status: 2,
         says: "error: invalid value '4294967296' for '--ticks <TICKS>': 4294967296 is not in 0..=4294967295",
-        cure: NUMBER_HELP,
+        cure: RANGE_HELP,
     }
     ticks_garbage {
         how: sh("mmap-file-reader f -n 1e3"), status: 2,
@@ -144,7 +145,7 @@ rows! {
     ticks_beyond_the_count {
         how: sh("mmap-file-writer f -n 2147483648"), status: 2,
         says: "error: invalid value '2147483648' for '--ticks <TICKS>': 2147483648 is not in 0..=2147483647",
-        cause: "the file writer counts up to this number, and the count is a C `int`", cure: NUMBER_HELP,
+        cause: "the file writer counts up to this number, and the count is a C `int`", cure: RANGE_HELP,
     }
     interval_without_unit {
         how: sh("shm-sysv-writer -i 5"), status: 2,
@@ -288,24 +289,24 @@ rows! {
     }
     address_beyond_the_end {
         how: sh("shm-sysv-lifecycle --address 0xffffffffffff000"),
-        says: "error: shmat, segment N at 0xffffffffffff000: ENOMEM (Out of memory)\n  help: the address is beyond what a process may use, or `ulimit -v` allows no more: choose another",
-        cause: "the upper half of the addresses is the kernel's",
+        says: "error: shmat, segment N at 0xffffffffffff000: ENOMEM (Cannot allocate memory)\n  help: the address is beyond what a process may use, or `ulimit -v` allows no more: choose another",
+        cause: "beyond the addresses that a process has (2^47 bytes on x86-64)",
     }
     readers_none {
         how: sh("race-demo --readers 0"), status: 2,
         says: "error: invalid value '0' for '--readers <READERS>': 0 is not in 1..=31",
-        cure: NUMBER_HELP,
+        cure: RANGE_HELP,
     }
     readers_too_many {
         how: sh("race-demo --readers 32"), status: 2,
         says: "error: invalid value '32' for '--readers <READERS>': 32 is not in 1..=31",
         cause: "each reader is a process, and on a machine with few cores more of them show no more",
-        cure: NUMBER_HELP,
+        cure: RANGE_HELP,
     }
     kills_negative {
         how: sh("race-demo --kills -1"), status: 2,
         says: "error: invalid value '-1' for '--kills <KILLS>': -1 is not in 0..=4294967295",
-        cure: NUMBER_HELP,
+        cure: RANGE_HELP,
     }
     time_without_unit {
         how: sh("race-demo --for 10"), status: 2,
@@ -315,12 +316,12 @@ rows! {
     mechanism_unknown {
         how: sh("race-demo --mechanism spinlock"), status: 2,
         says: "error: invalid value 'spinlock' for '--mechanism <MECHANISM>'",
-        cure: "none, semaphore, mutex or seqlock",
+        cure: "`none`, `semaphore`, `mutex` or `seqlock`",
     }
     format_unknown {
         how: sh("race-demo --format xml"), status: 2,
         says: "error: invalid value 'xml' for '--format <FORMAT>'",
-        cure: "table or json",
+        cure: "`table` or `json`",
     }
     follow_with_a_value {
         how: sh("shm-sysv-reader --follow=yes"), status: 2,

@@ -59,8 +59,9 @@ rows! {
             assert!(key.segment().is_none(), "the reader has not removed the segment");
             Some(last.into())
         }),
+        program: "shm-sysv-writer", symptom: "the writer is killed, and the reader goes on with the last count",
         status: 0, says: "count: 77",
-        cause: "SIGKILL; the kernel detaches for a process that is gone, the segment stays as at any end of the writer, the reader shows the last count",
+        cause: "the kernel detaches for a process that is gone; the segment stays, as at any end of the writer",
         cure: "start the writer again, with `--join` if it is to count on",
     }
     reader_is_killed {
@@ -82,8 +83,9 @@ rows! {
             assert!(key.segment().is_none(), "the new reader has not removed the segment");
             Some(last.into())
         }),
+        program: "shm-sysv-reader", symptom: "the reader is killed, and its segment stays",
         status: 0, says: "shmctl(IPC_RMID): segment N removed",
-        cause: "SIGKILL; the writer goes on, and the segment stays, since a killed reader cannot remove it",
+        cause: "a killed reader cannot remove it; the kernel detaches, and the writer goes on",
         cure: "start the reader again, which removes it at its end, or call `ipcrm -m` with the id that its second line shows",
     }
     file_writer_is_killed {
@@ -115,8 +117,9 @@ rows! {
             reader.wait_stdout("ip = 127.0.0.1, count: 77");
             Some(last.into())
         }),
+        program: "mmap-file-writer", symptom: "the writer is killed, and the reader goes on with the last count",
         status: 0, says: "count: 77",
-        cause: "SIGKILL; the file is either not there or a valid record, never half of one, and the reader goes on",
+        cause: "the file is a valid record, never half of one; killed earlier, the writer leaves no file at all",
         cure: "start the writer again, with `--join` if it is to count on",
     }
     file_reader_is_killed {
@@ -133,8 +136,9 @@ rows! {
             let last = run_in(&folder, "mmap-file-reader", &["f", "-n", "1", "-i", "0s"]);
             Some(last)
         }),
+        program: "mmap-file-reader", symptom: "the file reader is killed",
         status: 0, says: "munmap: unmapped",
-        cause: "SIGKILL; the kernel unmaps for a process that is gone, and the writer goes on",
+        cause: "the kernel unmaps for a process that is gone, and the writer goes on",
         cure: "start the reader again",
     }
     reader_is_killed_before_any_writer {
@@ -142,9 +146,10 @@ rows! {
             "shm-sysv-reader --key 5678 -i 1h > log 2>&1 & while ! grep -q count log; do :; done; kill -9 $!",
             "ipcrm -m $(sed -n \"s/^shmget: segment \\([0-9]*\\),.*/\\1/p\" log) && shm-sysv-writer --key 5678 --exclusive -n 0",
         ),
+        program: "shm-sysv-reader", symptom: "a segment is there, although no writer has run",
         status: 0, says: "shmget: segment N, 68 bytes, mode 0600, created", changes: true,
-        cause: "the reader made the segment and could not remove it; its second line shows the id",
-        cure: "`ipcs -m` lists what is there, `ipcrm -m SHMID` removes it: as tried out here",
+        cause: "the reader came first, made the segment, and was killed before it could remove it",
+        cure: "`ipcrm -m` with the id that its line `shmget: segment` shows, or that `ipcs -m` lists with 0 in the column nattch",
     }
     lifecycle_is_killed {
         how: Steps(|| {
@@ -168,9 +173,10 @@ rows! {
             }
             Some(Seen { status: Some(137), printed: outcome.stderr })
         }),
+        program: "shm-sysv-lifecycle", symptom: "the lifecycle is killed, and its segments stay",
         status: 137, says: "shmget: segment N, 25600 bytes, mode 0600, created",
-        cause: "SIGKILL; its private segment stays, and in its last steps a second one whose key begins with 0x51",
-        cure: "`ipcrm -m` with the id that this line shows, or that `ipcs -m` lists with 0 in the column nattch",
+        cause: "it had made a private one, and in its last steps also one whose key begins with 0x51",
+        cure: "`ipcrm -m` with the id that its line `shmget: segment` shows, or that `ipcs -m` lists with 0 in the column nattch",
     }
 }
 

@@ -10,10 +10,43 @@ use nix::sys::signal::Signal;
 use proptest::prelude::*;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{Folder, after, rows, sh};
+use crate::wrong::{ENDED_BY_TEST, Folder, after, rows, sh};
 use crate::wrong_signals::{count_in, held_up};
 
 rows! {
+    second_reader_of_a_writer {
+        how: Steps(|| {
+            let (folder, key) = (Folder::new(), TestKey::new());
+            let mut writer = folder.program("shm-sysv-writer");
+            let mut writer = Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            writer.wait_stdout("count: 3");
+            let args = ["-k", &key.arg(), "-n", "1", "-i", "0s"];
+            let first = run("shm-sysv-reader", args).exited(0);
+            assert!(first.stdout.starts_with("ip = 127.0.0.1, count: "), "{first:#?}");
+            let second = run("shm-sysv-reader", args).exited(0);
+            assert!(second.stderr.contains("no writer has been here yet"), "{second:#?}");
+            assert!(second.stderr.contains(", created\n"), "{second:#?}");
+            // The writer counts all the while.
+            let seen = count_in(&writer.wait_stdout("count: "));
+            writer.wait_stdout(&format!("count: {}", seen + 10));
+            writer.signal(Signal::SIGTERM);
+            let _ = writer.finish().exited(143);
+            // The cure: with --keep, the second reader finds the writer.
+            let mut writer = folder.program("shm-sysv-writer");
+            let mut writer = Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            writer.wait_stdout("count: 3");
+            let keeping = ["-k", &key.arg(), "-n", "1", "-i", "0s", "--keep"];
+            let _ = run("shm-sysv-reader", keeping).exited(0);
+            let third = run("shm-sysv-reader", args).exited(0);
+            assert!(third.stdout.starts_with("ip = 127.0.0.1, count: "), "{third:#?}");
+            Some(second.into())
+        }),
+        program: "shm-sysv-reader",
+        symptom: "`ip = , count: 0`, although a writer runs",
+        status: 0, says: "ip = , count: 0",
+        cause: "an earlier reader ended and removed the segment; the writer goes on in the removed one, which nobody finds, and this reader made a new one (`shmget: ... created`)",
+        cure: "end the writer and start it again; next time, `--keep` for the first reader",
+    }
     two_writers {
         how: Steps(|| {
             let (folder, key) = (Folder::new(), TestKey::new());
@@ -33,8 +66,9 @@ rows! {
             first.signal(Signal::SIGTERM);
             Some(first.finish().into())
         }),
-        status: 143, says: "shmget: segment N, 68 bytes, mode 0600, created",
-        cause: "the count falls back to 0 when a second writer starts, and then goes up twice as fast: both count in the same segment",
+        program: "shm-sysv-writer", symptom: "the count falls back to 0 when a second writer starts, and then goes up twice as fast",
+        status: ENDED_BY_TEST, says: "shmget: segment N, 68 bytes, mode 0600, created",
+        cause: "both count in the same segment, and a writer without `--join` starts again at 0",
         cure: "start the second with `--join`; `--exclusive` makes it an error; `ipcs -m -p` shows who was there last",
     }
     two_writers_that_join {
@@ -48,8 +82,9 @@ rows! {
             }
             Some(run("shm-sysv-reader", ["-k", &arg, "-n", "1", "-i", "0s"]).into())
         }),
+        program: "shm-sysv-writer", symptom: "two writers with `--join` count up to the sum of their counts",
         status: 0, says: "ip = 127.0.0.1, count: 40000",
-        cause: "the count of two writers that both count to 20000 with `--join`: each count is one indivisible step, so none is lost",
+        cause: "each count is one indivisible step, so none is lost",
         cure: "nothing is wrong",
     }
     two_file_writers_that_join {
@@ -64,8 +99,9 @@ rows! {
             let mut reader = folder.program("mmap-file-reader");
             Some(Running::start(reader.args(["f", "-n", "1", "-i", "0s"])).finish().into())
         }),
+        program: "mmap-file-writer", symptom: "two file writers with `--join` count no further than one",
         status: 0, says: "ip = 127.0.0.1, count: 20000",
-        cause: "the count of two file writers: they count while the count is below `-n`, so they reach it together and not one goes beyond",
+        cause: "each counts while the count is below its `-n`, so they reach that together",
         cure: "nothing is wrong",
     }
     two_readers {
@@ -79,6 +115,7 @@ rows! {
                 assert!(first.stderr.contains("shmctl(IPC_RMID): segment "), "{first:#?}");
             }))
         }),
+        program: "shm-sysv-reader",
         status: 0, says: "segment N is gone: it was removed meanwhile",
         cause: "another reader ended first and removed the segment; this one has shown all that it wanted to, because the memory stays until the last detach",
         cure: "`--keep` for all readers but one",
@@ -99,7 +136,8 @@ rows! {
             assert!(key.segment().is_none(), "the segment is still there");
             Some(outcome.into())
         }),
-        status: 143, says: "ip = ::1, count: 5",
+        program: "shm-sysv-reader", symptom: "the ip is another one all at once, and the count begins anew",
+        status: ENDED_BY_TEST, says: "ip = ::1, count: 5",
         cause: "the writer ended and was started again, with another `--ip`; it found the segment that the reader holds",
         cure: "nothing is wrong: the count starts again at 0; `--join` counts on",
     }
@@ -122,14 +160,15 @@ rows! {
             reader.signal(Signal::SIGTERM);
             Some(reader.finish().into())
         }),
-        status: 143, says: "ip = 127.0.0.1, count: 3",
-        cause: "the count stands still although a writer runs: the file was removed or replaced (`mv`, `rm`, most editors), and the reader has the old one mapped",
+        program: "mmap-file-reader", symptom: "the count stands still, although a writer of the file runs",
+        status: ENDED_BY_TEST, says: "ip = 127.0.0.1, count: 3",
+        cause: "the file was removed or replaced (`mv`, `rm`, most editors), and the reader has the old one mapped",
         cure: "start the reader again; `/proc/PID/maps` shows the old file as `(deleted)`",
     }
     writer_is_missing {
         how: sh("shm-sysv-reader --key 5678 -n 1 -i 0s"), status: 0,
         says: "no writer has been here yet; in another terminal: cargo run -p shm-sysv-writer -- --key 0x162e",
-        cause: "the reader came first; until then it shows an empty ip and the count 0", cure: "as it says; it will show the counts",
+        cause: "the reader came first; until then it shows an empty ip and the count 0", cure: "as it says; then the reader shows the counts",
     }
     writer_is_missing_under_the_file {
         how: Steps(|| {
@@ -144,8 +183,9 @@ rows! {
             assert!(hint.contains(" -- --key 0x"), "{hint}");
             Some(outcome.into())
         }),
+        program: "shm-sysv-reader", symptom: "`ip = , count: 0`, and no writer runs",
         status: 0, says: "ip = , count: 0",
-        cause: "the same with `--ftok`; the hint names the key that came of it", cure: "as the hint says",
+        cause: "the reader came first; with `--ftok` the hint names the key that came of it", cure: "do as the hint says",
     }
     file_writer_is_missing {
         how: sh("mmap-file-reader f --wait 50ms"),
@@ -164,6 +204,7 @@ rows! {
             fs::rename(folder.path("g"), folder.path("f")).expect("replaced");
             Some(reader.finish().into())
         }),
+        program: "mmap-file-reader",
         status: 0, says: "open: f, 68 bytes, mode 0644, found",
         cause: "the file comes while the reader waits, perhaps empty at first", cure: "nothing is wrong",
     }

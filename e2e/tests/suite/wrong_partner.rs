@@ -8,7 +8,7 @@ use e2e::{Running, TestKey, run};
 use nix::sys::signal::Signal;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{Folder, Seen, Within, after, inside, rows, sh, unavailable};
+use crate::wrong::{ENDED_BY_TEST, Folder, Seen, Within, after, inside, rows, sh, unavailable};
 
 const FOREIGN: &str = "a file of another size is never written, cut off or removed";
 const ANOTHER: &str =
@@ -17,17 +17,20 @@ const ANOTHER: &str =
 rows! {
     segment_of_another_size_under_the_writers_key {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-writer", "--key"))),
-        says: "error: shmget, segment N: it has 4096 bytes and the record 68: somebody else's segment, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
-        cause: "a program of a neighbour, or of another lesson, uses the same key",
+        program: "shm-sysv-writer",
+        says: "error: shmget, segment N: it has 4096 bytes and the record has 68: not a record, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
+        cause: "a neighbour's program, or one of another lesson, uses the same key",
     }
     segment_of_another_size_under_the_readers_key {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-reader", "--key"))),
-        says: "error: shmget, segment N: it has 4096 bytes and the record 68: somebody else's segment, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
-        cause: "the same; the reader does not remove it either",
+        program: "shm-sysv-reader",
+        says: "error: shmget, segment N: it has 4096 bytes and the record has 68: not a record, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
+        cause: "the same key; the reader does not remove the segment either",
     }
     segment_of_another_size_with_the_id {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-reader", "--id"))),
-        says: "error: shmget, segment N: it has 4096 bytes and the record 68: somebody else's segment, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
+        program: "shm-sysv-reader",
+        says: "error: shmget, segment N: it has 4096 bytes and the record has 68: not a record, left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
         cause: "`--id` names a segment that is no record",
     }
     segment_is_there_already {
@@ -71,7 +74,8 @@ rows! {
             segment.status().expect_err("the last detach destroys it");
             Some(outcome.into())
         }),
-        status: 143,
+        status: ENDED_BY_TEST,
+        program: "shm-sysv-reader",
         says: "segment N is gone: it was removed meanwhile",
         cause: "somebody called `ipcrm`, or another reader ended; the memory stays until the last detach, so the reader goes on with what nobody else can find",
         cure: "start writer and reader again: they make a new segment",
@@ -90,45 +94,47 @@ rows! {
             segment.status().expect_err("the last detach destroys it");
             Some(outcome.into())
         }),
-        status: 143,
+        status: ENDED_BY_TEST,
+        program: "shm-sysv-writer",
         says: "segment N is gone: it was removed meanwhile",
         cause: "a reader ended and removed it, as it does without `--keep`; the writer went on counting where nobody sees it",
         cure: "start the writer again: it makes a new segment",
     }
     file_is_empty {
         how: after("touch f", "mmap-file-writer f"),
-        says: "error: open, f: it is empty and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it is empty and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: "made by `touch`, or by a C writer that is between open(2) and ftruncate(2)",
     }
     file_stays_empty_under_the_reader {
         how: after("touch f", "mmap-file-reader f --wait 0s"),
-        says: "error: open, f: it is empty and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it is empty and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: "no writer has filled it within `--wait`",
     }
     file_is_too_short {
         how: after("printf diary > f", "mmap-file-writer f"),
-        says: "error: open, f: it has 5 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 5 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: FOREIGN,
     }
     file_is_too_short_to_read {
         how: after("printf diary > f", "mmap-file-reader f"),
-        says: "error: open, f: it has 5 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
-        cause: "loads behind the end of the file's page would be a SIGBUS in C",
+        says: "error: open, f: it has 5 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        cause: FOREIGN,
     }
     file_is_too_long {
         how: after("seq 1000 > f", "mmap-file-writer f --join"),
-        says: "error: open, f: it has 3893 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 3893 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: FOREIGN,
     }
     file_is_too_long_to_read {
         how: after("seq 1000 > f", "mmap-file-reader f"),
-        says: "error: open, f: it has 3893 bytes and the record has 68: somebody else's file, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
+        says: "error: open, f: it has 3893 bytes and the record has 68: not a record, left as it is\n  help: name another file; to give this one up, call the file writer with --force",
         cause: FOREIGN,
     }
     file_is_given_up_on_purpose {
         how: after("seq 1000 > f", "mmap-file-writer f --force -n 1 -i 0s"), status: 0, changes: true,
+        symptom: "the old contents of a file are gone",
         says: "open: f, 68 bytes, mode 0644, found",
-        cause: "`--force` makes a record of any regular file", cure: "this is what it is for; the old contents are gone",
+        cause: "`--force` makes a record of any regular file", cure: "nothing is wrong: this is what it is for",
     }
     directory_to_the_writer {
         how: after("mkdir d", "mmap-file-writer d"),
@@ -161,6 +167,7 @@ rows! {
             let _socket = UnixListener::bind(folder.path("s")).expect("a socket");
             Some(Running::start(folder.program("mmap-file-writer").arg("s")).finish().into())
         }),
+        program: "mmap-file-writer",
         says: "error: open, s: it is a socket, left as it is\n  help: name a regular file, or one that does not exist yet",
         cause: ANOTHER,
     }
@@ -191,11 +198,12 @@ rows! {
     }
     links_in_a_circle {
         how: after("ln -s l l", "mmap-file-reader l"),
-        says: "error: open, l: it is a symbolic link to l: Too many symbolic links encountered\n  help: create the file that the link leads to, or remove the link",
+        says: "error: open, l: it is a symbolic link to l: Too many levels of symbolic links\n  help: create the file that the link leads to, or remove the link",
         cause: "the link leads to itself",
     }
     link_to_a_record {
         how: after("mmap-file-writer f -n 2 -i 0s 2> log; ln -s f l", "mmap-file-reader l -n 1 -i 0s"), status: 0,
+        symptom: "the reader shows a record, although the name is a symbolic link",
         says: "ip = 127.0.0.1, count: 2",
         cause: "a link that leads somewhere is followed", cure: "nothing is wrong",
     }
@@ -263,18 +271,19 @@ rows! {
             }
             Some(run("mmap-file-writer", ["/proc/f"]).into())
         }),
-        says: "error: open, /proc: EOPNOTSUPP (Operation not supported on transport endpoint)\n  help: this file system cannot make unnamed files: name a file on another one, such as /dev/shm",
-        cause: "`mmap-file-writer /proc/f`: a new file is filled before it gets its name, so that no reader finds half a record (`O_TMPFILE`); some network file systems cannot do that",
+        program: "mmap-file-writer",
+        says: "error: open, /proc: EOPNOTSUPP (Operation not supported)\n  help: this file system cannot make unnamed files: name a file on another one, such as /dev/shm",
+        cause: "`/proc/f` is such a name. A new file is filled before it gets its name, so that no reader finds half a record (`O_TMPFILE`); some network file systems cannot do that",
     }
     file_system_is_read_only_to_a_new_file {
         how: inside(Within::Mounts, "mkdir m; mount -t tmpfs -o ro tmpfs m", "mmap-file-writer m/f"),
         says: "error: open, m: EROFS (Read-only file system)\n  help: the file system is read-only: name a file on another one",
-        cause: "a CD, a snapshot, or a disk after an error",
+        cause: "`m` is on a CD, in a snapshot, or on a disk after an error",
     }
     file_system_is_read_only_to_an_old_file {
         how: inside(Within::Mounts, "mkdir m; mount -t tmpfs tmpfs m; mmap-file-writer m/f -n 0; mount -o remount,ro m", "mmap-file-writer m/f"),
         says: "error: open, m/f: EROFS (Read-only file system)\n  help: the file system is read-only: name a file on another one",
-        cause: "the reader still can read it",
+        cause: "the file is there, but its file system allows reading only; the reader still works",
     }
     file_removed_under_the_writer {
         how: Steps(|| {
@@ -285,7 +294,8 @@ rows! {
             writer.signal(Signal::SIGTERM);
             Some(writer.finish().into())
         }),
-        status: 143,
+        status: ENDED_BY_TEST,
+        program: "mmap-file-writer",
         says: "munmap: unmapped; f is gone meanwhile",
         cause: "somebody called `rm`; a mapped file stays until it is unmapped, but nobody finds it",
         cure: "start the writer again: it makes a new file; then the reader",

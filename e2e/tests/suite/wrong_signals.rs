@@ -13,10 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{Folder, Seen, after, rows, sh};
+use crate::wrong::{ENDED_BY_TEST, Folder, Seen, after, rows, sh};
 
-const ONCE: &str = "nothing: once is enough, whatever the interval; SIGTERM and SIGHUP do the same with status 143 and 129";
-const QUIETLY: &str = "nothing: this is the usual end of a pipeline";
+const ONCE: &str = "nothing is wrong: once is enough, whatever the `--interval`; `kill` (SIGTERM) and a closed terminal (SIGHUP) do the same";
+const HEAD: &str = "in `PROGRAM | head -n 1`, the program ends without a message";
+const QUIETLY: &str = "nothing is wrong: this is the usual end of a pipeline";
 
 rows! {
     ctrl_c_in_the_writer {
@@ -27,8 +28,9 @@ rows! {
                 assert_eq!(left.attached, 0);
             }))
         }),
+        program: "shm-sysv-writer",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT; the segment is detached and stays, as at the end of the count", cure: ONCE,
+        cause: "the segment is detached and stays, as at the end of the count", cure: ONCE,
     }
     ctrl_c_in_the_reader {
         how: Steps(|| {
@@ -37,13 +39,15 @@ rows! {
                 assert!(key.segment().is_none(), "the segment is still there");
             }))
         }),
+        program: "shm-sysv-reader",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT; the segment is detached and removed, as at the end; with `--keep` it stays", cure: ONCE,
+        cause: "the segment is detached and removed, as at the end; with `--keep` it stays", cure: ONCE,
     }
     ctrl_c_in_the_file_writer {
         how: Steps(|| Some(stopped("mmap-file-writer", &["f", "-i", "1h"], "count: 1", || {}))),
+        program: "mmap-file-writer",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT; the file is unmapped and stays", cure: ONCE,
+        cause: "the file is unmapped and stays", cure: ONCE,
     }
     ctrl_c_in_the_file_reader {
         how: Steps(|| {
@@ -54,26 +58,30 @@ rows! {
             let args = [file.to_str().expect("a name in UTF-8"), "-i", "1h"];
             Some(stopped("mmap-file-reader", &args, "count: 0", || {}))
         }),
+        program: "mmap-file-reader",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT; the file is unmapped and stays", cure: ONCE,
+        cause: "the file is unmapped and stays", cure: ONCE,
     }
     ctrl_c_in_the_file_reader_that_waits {
         how: Steps(|| Some(stopped("mmap-file-reader", &["f", "--wait", "1h"], "no record there yet", || {}))),
+        program: "mmap-file-reader",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT while it waits for the file", cure: ONCE,
+        cause: "while it waits for the file, too", cure: ONCE,
     }
     ctrl_c_in_the_fork_demo {
         how: Steps(|| Some(stopped("mmap-fork-demo", &["--delay", "1h"], "Child wrote", || {}))),
+        program: "mmap-fork-demo",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT; no child is left behind", cure: ONCE,
+        cause: "no child is left behind", cure: ONCE,
     }
     ctrl_c_while_nobody_reads_the_writer {
         how: Steps(|| {
             let key = TestKey::new();
             Some(stopped_while_full("shm-sysv-writer", &["-k", &key.arg(), "-i", "0s"], "shmat: "))
         }),
+        program: "shm-sysv-writer",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT while stdout is a full pipe, as after `| sleep 1000` or in a pager", cure: ONCE,
+        cause: "while stdout is a full pipe, as after `| sleep 1000` or in a pager, too", cure: ONCE,
     }
     ctrl_c_while_nobody_reads_the_reader {
         how: Steps(|| {
@@ -82,8 +90,9 @@ rows! {
             assert!(key.segment().is_none(), "the segment is still there");
             Some(seen)
         }),
+        program: "shm-sysv-reader",
         status: 130, says: "stopped by SIGINT",
-        cause: "the same; the segment is removed", cure: ONCE,
+        cause: "the same with a full pipe; the segment is removed", cure: ONCE,
     }
     ctrl_c_while_nobody_reads_the_lifecycle {
         how: Steps(|| {
@@ -91,8 +100,9 @@ rows! {
             assert!(seen.printed.contains(" removed"), "{}", seen.printed);
             Some(seen)
         }),
+        program: "shm-sysv-lifecycle",
         status: 130, says: "stopped by SIGINT",
-        cause: "the same; the segment is removed", cure: ONCE,
+        cause: "the same with a full pipe; the segment is removed", cure: ONCE,
     }
     ctrl_c_while_a_child_is_stopped {
         how: Steps(|| Some(with_stopped_child(|parent, child| {
@@ -103,17 +113,19 @@ rows! {
                 thread::sleep(Duration::from_millis(1));
             }
         }))),
+        program: "mmap-fork-demo",
         status: 130, says: "stopped by SIGINT",
-        cause: "SIGINT to the parent of a child that somebody has stopped; the child is killed and reaped", cure: ONCE,
+        cause: "while somebody has stopped the child (SIGSTOP), too: it is killed and reaped", cure: ONCE,
     }
     child_is_stopped {
         how: Steps(|| Some(with_stopped_child(|_, child| {
             kill(child, Signal::SIGCONT).expect("the child is there");
         }))),
         status: 0,
+        program: "mmap-fork-demo",
         says: "child N is stopped by SIGSTOP: kill -CONT N lets it go on",
         cause: "the parent waits for a child that somebody has stopped, so it says for whom",
-    cure: "as it says, or Ctrl-C",
+        cure: "as it says, or Ctrl-C",
     }
     started_with_nohup {
         how: Steps(|| {
@@ -129,39 +141,46 @@ rows! {
             writer.signal(Signal::SIGTERM);
             Some(writer.finish().into())
         }),
-        status: 143, says: "stopped by SIGTERM",
-        cause: "`nohup`, or a shell that starts it in the background, has it ignore SIGHUP or SIGINT: it goes on when the terminal closes",
+        program: "shm-sysv-writer", symptom: "Ctrl-C or closing the terminal does not end the program",
+        status: ENDED_BY_TEST, says: "stopped by SIGTERM",
+        cause: "`nohup` has it ignore SIGHUP, and a shell script that starts it in the background has it ignore SIGINT",
         cure: "`kill PID`; the first line on stderr names the PID",
     }
     head_ends_the_reader {
         how: sh("{ shm-sysv-reader --key 5678 -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        program: "shm-sysv-reader", symptom: HEAD,
         says: "status 0",
         cause: "nobody reads the pipe any more; the segment is removed", cure: QUIETLY,
     }
     head_ends_the_writer {
         how: sh("{ shm-sysv-writer --key 5678 -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        program: "shm-sysv-writer", symptom: HEAD,
         says: "status 0", changes: true,
-        cause: "the same; the segment is detached and stays", cure: QUIETLY,
+        cause: "the segment is detached and stays", cure: QUIETLY,
     }
     head_ends_the_file_reader {
         how: after("mmap-file-writer f -n 0", "{ mmap-file-reader f -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        program: "mmap-file-reader", symptom: HEAD,
         says: "status 0",
-        cause: "the same", cure: QUIETLY,
+        cause: "the file stays", cure: QUIETLY,
     }
     head_ends_the_file_writer {
         how: sh("{ mmap-file-writer f -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
+        program: "mmap-file-writer", symptom: HEAD,
         says: "status 0", changes: true,
-        cause: "the same; the file stays", cure: QUIETLY,
+        cause: "the file stays", cure: QUIETLY,
     }
     head_ends_the_fork_demo {
         how: sh("{ mmap-fork-demo --delay 100ms; echo status $? >&2; } | head -n 1"), status: 0,
+        program: "mmap-fork-demo", symptom: HEAD,
         says: "status 0",
-        cause: "the same, in the parent or in the child", cure: QUIETLY,
+        cause: "whichever of parent and child prints next", cure: QUIETLY,
     }
     head_ends_the_lifecycle {
         how: sh("{ shm-sysv-lifecycle; echo status $? >&2; } | head -n 1"), status: 0,
+        program: "shm-sysv-lifecycle", symptom: HEAD,
         says: "status 0",
-        cause: "the same; the segment is removed", cure: QUIETLY,
+        cause: "the segment is removed", cure: QUIETLY,
     }
 }
 

@@ -98,13 +98,10 @@ extern "C" fn note_signal(signal: i32) {
 /// The signals that end a wait.
 const AWAITED: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
 
-/// The signals that never arrive.
-const NEVER: [Signal; 2] = [Signal::SIGXFSZ, Signal::SIGIO];
-
 /// The person's terminal: data for stdout, narration for stderr, and signals.
 ///
-/// The signals that end a program are blocked except while it waits, and every wait is a ppoll(2)
-/// that lets them through. So a signal can neither slip in between a test and a wait, nor leave
+/// The signals that end a program are blocked except while it waits here, and each of these waits
+/// lets them through: ppoll(2), and futex_waitv(2) with the signal's note as second word. So a signal can neither slip in between a test and a wait, nor leave
 /// shared memory half updated, nor be missed while a full pipe holds up the output.
 #[derive(Debug)]
 pub struct Terminal {
@@ -132,18 +129,13 @@ impl Terminal {
             }
             blocked.add(signal);
         }
-        // Blocked for good, because by default they kill: a write beyond `ulimit -f` then fails with
-        // EFBIG, and a file lease that is asked back (see `RecordFile::has_writer`) is only that.
-        for signal in NEVER {
-            blocked.add(signal);
-        }
+        // Blocked for good: a write beyond `ulimit -f` then fails with EFBIG instead of killing us.
+        blocked.add(Signal::SIGXFSZ);
         let mut while_waiting = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         for signal in AWAITED {
             while_waiting.remove(signal);
         }
-        for signal in NEVER {
-            while_waiting.add(signal);
-        }
+        while_waiting.add(Signal::SIGXFSZ);
         Ok(Self { while_waiting })
     }
 
@@ -274,8 +266,7 @@ impl Terminal {
     fn wait_writable(&self, output: &impl AsFd) -> bool {
         let mut polled = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
         loop {
-            let patience = (ENDING.load(Ordering::Relaxed) != 0).then_some(Duration::ZERO);
-            match self.poll(&mut polled, patience) {
+            match self.poll(&mut polled, None) {
                 Err(Errno::EINTR) => {}
                 ready => return ready != Ok(0),
             }
@@ -285,6 +276,9 @@ impl Terminal {
     fn poll(&self, fds: &mut [PollFd<'_>], patience: Option<Duration>) -> nix::Result<i32> {
         // Longer than any process lives, and far from what the kernel's clock can't hold.
         const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        // A signal that has arrived during an earlier wait must not be slept over.
+        let ending = ENDING.load(Ordering::Relaxed) != 0;
+        let patience = if ending { Some(Duration::ZERO) } else { patience };
         let patience = patience.map(|it| TimeSpec::from_duration(it.min(LONGEST)));
         ppoll(fds, patience, Some(self.while_waiting))
     }

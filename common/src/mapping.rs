@@ -46,8 +46,9 @@ impl RecordFile {
     ///
     /// # Errors
     ///
-    /// `ENOENT`, `EACCES`, `EROFS` and the others of open(2); refused if the file is a directory, a
-    /// FIFO or a device, or if its size is another. Nothing is done to such a file.
+    /// `ENOENT`, `EACCES`, `EROFS` and the others of open(2); `EAGAIN` if another process holds a
+    /// lease on it; for writing also `ENOSPC` and the others of fallocate(2); refused if the file is a
+    /// directory, a FIFO or a device, or if its size is another. Nothing is done to such a file.
     pub fn open<A: Access>(path: &Path, size: usize) -> Result<Self> {
         let file = Self::open_regular::<A>(path)?;
         let found = file.metadata().map_err(|error| failed("fstat", path, &error))?.len();
@@ -163,10 +164,11 @@ impl RecordFile {
         }
         let access = if A::WRITABLE { OFlag::O_RDWR } else { OFlag::O_RDONLY };
         let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+        // Somebody may hold a lease on the file, as `has_writer` does for some microseconds.
+        let mut tries = 0..1000;
         let fd = loop {
             match open(path, flags, Mode::empty()) {
-                // Somebody holds a lease, as `has_writer` does for some microseconds.
-                Err(Errno::EAGAIN) => std::thread::yield_now(),
+                Err(Errno::EAGAIN) if tries.next().is_some() => std::thread::yield_now(),
                 opened => break opened.map_err(|errno| os_failed("open", path, errno))?,
             }
         };
@@ -189,11 +191,14 @@ impl RecordFile {
     ///
     /// `EACCES` for another user's file, `EINVAL` on a file system without leases.
     pub fn has_writer(&self) -> Result<bool> {
-        let lease = |kind: libc::c_int| {
-            // SAFETY: F_SETLEASE takes a number and touches no memory of ours. Should somebody open
-            // the file at this very moment, SIGIO asks for the lease back; it is blocked.
-            Errno::result(unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, kind) })
+        let fcntl = |command, number: libc::c_int| {
+            // SAFETY: both commands take a number and touch no memory of ours.
+            Errno::result(unsafe { libc::fcntl(self.file.as_raw_fd(), command, number) })
         };
+        let lease = |kind| fcntl(libc::F_SETLEASE, kind);
+        // Should somebody open the file at this very moment, a signal asks for the lease back: SIGIO,
+        // which kills, unless we name another. SIGURG does nothing.
+        let _ = fcntl(F_SETSIG, libc::SIGURG);
         match lease(libc::F_RDLCK) {
             Ok(_) => {
                 let _ = lease(libc::F_UNLCK);
@@ -203,7 +208,7 @@ impl RecordFile {
             Err(errno) => {
                 let help =
                     "only the owner of a file on a local file system may ask who writes to it";
-                Err(Error::new("fcntl(F_SETLEASE)", self.path.display(), errno, help))
+                Err(Error::new("fcntl(F_SETLEASE)", shown(&self.path), errno, help))
             }
         }
     }
@@ -240,6 +245,9 @@ impl RecordFile {
         Ok(Mapping { pages })
     }
 }
+
+/// `F_SETSIG` of fcntl.h; the libc crate does not have it.
+const F_SETSIG: libc::c_int = 10;
 
 impl fmt::Display for RecordFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -338,6 +346,9 @@ fn os_failed(call: &'static str, path: &Path, errno: Errno) -> Error {
         }
         Errno::ENAMETOOLONG => "the name is too long: 255 bytes a part, 4095 in all",
         Errno::ELOOP => "the symbolic links go round in a circle: name the file itself",
+        Errno::EAGAIN => {
+            "another process holds a lease on the file: `cat /proc/locks` shows which; try again"
+        }
         Errno::ETXTBSY => "the file is a program that runs: name another one",
         _ => "see the call's man page",
     };
@@ -419,6 +430,7 @@ impl<T: SharedMemory, A: Access> Mapping<T, A> {
     }
 
     fn munmap(&self) -> nix::Result<()> {
+        sigbus::forget(self.address().as_ptr().addr());
         // SAFETY: mmap returned this address for this length, and since both callers are done with
         // `self` for good, no reference into the pages is left and nobody unmaps them twice.
         unsafe { munmap(self.address(), Self::LENGTH.get()) }

@@ -6,7 +6,7 @@ use std::process;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use crate::cli::{Stop, Terminal};
@@ -86,19 +86,38 @@ impl Child {
     pub fn wait(mut self, terminal: &mut Terminal) -> Result<(), Stop> {
         let ended = terminal.wait_for(self.pid)?;
         self.reaped = true;
-        match ended {
-            WaitStatus::Exited(_, 0) => Ok(()),
-            other => {
-                let reason = match other {
-                    WaitStatus::Exited(_, status) => format!("it exited with status {status}"),
-                    WaitStatus::Signaled(_, signal, _) => format!("{signal} ended it"),
-                    other => format!("{other:?}"),
-                };
+        Ok(self.verdict(ended)?)
+    }
+
+    /// Whether the child still runs: waitpid(2) with `WNOHANG`.
+    ///
+    /// # Errors
+    ///
+    /// Refused if it has ended otherwise than with status 0; those of waitpid(2).
+    pub fn is_running(&mut self) -> Result<bool, Error> {
+        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => Ok(true),
+            Ok(ended) => {
+                self.reaped = true;
+                self.verdict(ended).map(|()| false)
+            }
+            Err(errno) => {
                 let object = format_args!("child {}", self.pid);
-                let help = "what it wrote to stderr, if anything, says why";
-                Err(Error::refused("waitpid", object, reason, help).into())
+                Err(Error::new("waitpid", object, errno, "see waitpid(2)"))
             }
         }
+    }
+
+    fn verdict(&self, ended: WaitStatus) -> Result<(), Error> {
+        let reason = match ended {
+            WaitStatus::Exited(_, 0) => return Ok(()),
+            WaitStatus::Exited(_, status) => format!("it exited with status {status}"),
+            WaitStatus::Signaled(_, signal, _) => format!("{signal} ended it"),
+            other => format!("{other:?}"),
+        };
+        let object = format_args!("child {}", self.pid);
+        let help = "what it wrote to stderr, if anything, says why";
+        Err(Error::refused("waitpid", object, reason, help))
     }
 }
 

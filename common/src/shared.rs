@@ -58,7 +58,8 @@
 //! it does in C; on the machines that Linux runs on, its aligned 4-byte accesses behave like
 //! relaxed atomics. What a peer that scribbles on the memory out of malice may do to a Rust program
 //! is an open question of the language (unsafe-code-guidelines issues 152, 606, 607); here every
-//! bit pattern is a valid value, so there is nothing it could make us misread.
+//! bit pattern is a valid value, so there is nothing it could make us misread. And attach or map the
+//! same memory as one type: atomics of different widths at one place are not defined either.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -76,6 +77,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// - consists of atomics only, and of padding that nobody loads, so that a store by another process
 ///   is at worst a surprising value, never a data race;
 /// - is valid for every bit pattern, so that nothing that another process stores can break it;
+/// - needs no larger alignment than a page has (checked when it is compiled);
 /// - holds no pointers, which would mean nothing in another address space;
 /// - is `#[repr(C)]` or an array of one primitive atomic, so that all programs agree on its layout;
 /// - offers only loads on `&self`: stores are methods on [`Writer`], which read-only memory never
@@ -206,6 +208,8 @@ impl<T: SharedMemory, A: Access> Pages<T, A> {
     /// `start` must be aligned for `T` and start `size_of::<T>()` bytes that stay mapped for as
     /// long as this value exists: readable, and writable too if `A` says so.
     pub(crate) unsafe fn new(start: NonNull<c_void>) -> Self {
+        // Attachments and mappings start at a page; no page is smaller than 4 KiB.
+        const { assert!(align_of::<T>() <= 4096) };
         Self { start: start.cast(), access: PhantomData }
     }
 

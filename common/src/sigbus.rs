@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
 use crate::error::{Error, Result};
 
@@ -33,21 +33,32 @@ pub(crate) fn explain(addresses: Range<usize>, message: String) -> Result<()> {
     WATCHED.store(watched, Ordering::Release);
     let action =
         SigAction::new(SigHandler::SigAction(on_sigbus), SaFlags::SA_SIGINFO, SigSet::empty());
-    // SAFETY: the handler makes only async-signal-safe calls: write, _exit and sigaction.
+    // SAFETY: the handler makes only async-signal-safe calls: write, _exit, sigaction and raise.
     unsafe { sigaction(Signal::SIGBUS, &action) }
         .map_err(|errno| Error::new("sigaction", "SIGBUS", errno, "see sigaction(2)"))?;
     Ok(())
 }
 
+/// Ends the watch over the mapping that starts at `address`, if it is the one.
+pub(crate) fn forget(address: usize) {
+    let watched = WATCHED.load(Ordering::Acquire);
+    // SAFETY: the pointer is null or comes from `Box::leak`, and nobody ever changes the value.
+    if unsafe { watched.as_ref() }.is_some_and(|it| it.addresses.start == address) {
+        WATCHED.store(ptr::null_mut(), Ordering::Release);
+    }
+}
+
 extern "C" fn on_sigbus(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t that is valid while the handler runs.
     let info = unsafe { &*info };
-    // SAFETY: for SIGBUS the kernel fills in the address of the access.
+    // Above 0 for a fault; not if a process has sent the signal, which has no address then.
+    let is_fault = info.si_code > 0;
+    // SAFETY: for SIGBUS the address is there, if only as other bytes where it is not a fault.
     let address = unsafe { info.si_addr() };
     // SAFETY: the pointer is null or comes from `Box::leak`, and nobody ever changes the value.
     let watched = unsafe { WATCHED.load(Ordering::Acquire).as_ref() };
     match watched {
-        Some(watched) if watched.addresses.contains(&address.addr()) => {
+        Some(watched) if is_fault && watched.addresses.contains(&address.addr()) => {
             let message = watched.message.as_bytes();
             // SAFETY: the pointer and the length are those of a slice that lives for ever.
             unsafe { libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len()) };
@@ -56,9 +67,10 @@ extern "C" fn on_sigbus(_signal: c_int, info: *mut libc::siginfo_t, _context: *m
         }
         _ => {
             let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-            // SAFETY: the default action runs none of our code. The access is made again when this
-            // returns, and then ends the process as it would have without us.
+            // SAFETY: the default action runs none of our code.
             let _ = unsafe { sigaction(Signal::SIGBUS, &default) };
+            // It takes effect when this handler returns, whoever has sent the first one.
+            let _ = raise(Signal::SIGBUS);
         }
     }
 }

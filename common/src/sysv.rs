@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::text::shown;
 
+/// No SHMLBA, to which `SHM_RND` rounds, is larger than this.
+const LOWEST: usize = 0x1_0000;
+
 /// What names a segment for unrelated processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -235,11 +238,19 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// Those of [`Segment::attach`], and `EINVAL` for an address that is taken.
+    /// Those of [`Segment::attach`], and `EINVAL` for an address that is taken; refused for one that
+    /// might be rounded to 0.
     pub fn attach_rounded<T: SharedMemory, A: Access>(
         &self,
         address: usize,
     ) -> Result<Attachment<T, A>> {
+        // Rounded to 0, the address would mean "anywhere" to one half of the kernel and "here,
+        // whatever is there" to the other: so it replaces live mappings at 0 if root asks for it.
+        if address < LOWEST {
+            let reason = "the address may be rounded down to 0";
+            let help = "choose a higher one, such as 0x5000001";
+            return Err(Error::refused("shmat", format_args!("segment {}", self.id), reason, help));
+        }
         self.shmat(address, libc::SHM_RND)
     }
 
@@ -252,28 +263,37 @@ impl Segment {
             0 => format!("segment {}", self.id),
             _ => format!("segment {} at 0x{address:x}", self.id),
         };
-        if self.size != size_of::<T>() {
-            let reason = format!("it has {} bytes, and {} are wanted", self.size, size_of::<T>());
-            return Err(Error::refused(
-                "shmat",
-                object(),
-                reason,
-                "name a segment of the right size",
-            ));
-        }
+        self.must_be::<T>(self.size)?;
         let flags = if A::WRITABLE { flags } else { flags | libc::SHM_RDONLY };
-        // SAFETY: without SHM_REMAP, shmat never replaces a mapping that is there, so it touches no
-        // memory that Rust knows of; the address is a number to the kernel and may be anything.
+        // SAFETY: without SHM_REMAP, and with no address that SHM_RND rounds to 0, shmat never replaces
+        // a mapping that is there, so it touches no memory that Rust knows of; the address is a number
+        // to the kernel and may be anything.
         let start = unsafe { libc::shmat(self.id, ptr::without_provenance(address), flags) };
         // Failure is (void *) -1, not NULL.
         let start = match NonNull::new(start) {
             Some(start) if start.as_ptr().addr() != usize::MAX => start,
             _ => return Err(self.shmat_failed(object(), address, Errno::last(), A::WRITABLE)),
         };
-        // SAFETY: the kernel attached at least the segment's size, which is that of `T` and never
-        // changes, at a page boundary, with the rights that `A` says; only `Attachment` detaches it.
+        // Only now can the id no longer be another segment's: one that is removed may be given out
+        // again, but not while it is attached.
+        if let Err(error) = self.status().and_then(|status| self.must_be::<T>(status.size)) {
+            // SAFETY: shmat has just returned this address, and nobody else knows it.
+            unsafe { libc::shmdt(start.as_ptr()) };
+            return Err(error);
+        }
+        // SAFETY: the kernel attached at least the segment's size, which is that of `T`, at a page
+        // boundary, with the rights that `A` says; only `Attachment` detaches it.
         let pages = unsafe { Pages::new(start) };
         Ok(Attachment { pages })
+    }
+
+    fn must_be<T>(&self, size: usize) -> Result<()> {
+        if size == size_of::<T>() {
+            return Ok(());
+        }
+        let object = format_args!("segment {}", self.id);
+        let reason = format!("it has {size} bytes, and {} are wanted", size_of::<T>());
+        Err(Error::refused("shmat", object, reason, "name a segment of the right size"))
     }
 
     fn shmat_failed(&self, object: String, address: usize, errno: Errno, writable: bool) -> Error {
@@ -583,6 +603,9 @@ mod tests {
         assert_eq!(attached.address().as_ptr().addr(), free);
         assert_eq!(at(free).expect_err("taken").errno(), Some(Errno::EINVAL));
         drop(attached);
+        let to_zero = segment.attach_rounded::<SharedText<1024>, ReadWrite>(1);
+        assert_eq!(to_zero.expect_err("refused").errno(), None);
+        assert_eq!(segment.status().expect("status").attached, 0);
         let rounded = segment.attach_rounded::<SharedText<1024>, ReadWrite>(free + 1);
         assert_eq!(rounded.expect("rounded").address().as_ptr().addr(), free);
     }

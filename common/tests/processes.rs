@@ -18,10 +18,11 @@ use common::{ConnStat, ReadOnly, ReadWrite, SharedConnStat};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 9] = [
+const TESTS: [(&str, Test); 10] = [
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
+    ("a set of more than one semaphore is refused", semaphore_of_a_stranger),
     ("a killed holder's semaphore is given back, its data is not", semaphore_of_the_killed),
     ("a mutex keeps processes apart", mutex_keeps_apart),
     ("a killed owner's mutex must be repaired", mutex_of_the_killed),
@@ -112,6 +113,19 @@ fn semaphore_never_initialised(_: &mut Terminal) -> Result<(), Stop> {
     expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
     let error = found.expect_err("nobody has set its count").to_string();
     expect(&error, error.contains("never set its count") && error.contains("ipcrm -s"));
+    Ok(())
+}
+
+fn semaphore_of_a_stranger(_: &mut Terminal) -> Result<(), Stop> {
+    let number = 0x5e3c_0000 | (std::process::id() & 0xffff).cast_signed();
+    // SAFETY: semget takes three numbers.
+    let id = unsafe { libc::semget(number, 3, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+    expect("a new set", id >= 0);
+    let found = Semaphore::open_or_create(Key::Number(number), 0o600);
+    // SAFETY: IPC_RMID takes no fourth argument.
+    expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
+    let error = found.expect_err("a set of three").to_string();
+    expect(&error, error.contains("not one of ours"));
     Ok(())
 }
 

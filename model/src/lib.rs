@@ -54,25 +54,31 @@ fn check_publish_and_snapshot() {
     });
 }
 
-/// A writer dies in the middle, a second one takes over while a reader looks.
-fn check_recovery() {
+/// A writer dies after `stored` words of its second publication, and is replaced by another process
+/// while a reader looks.
+fn check_recovery(stored: usize) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
-    model.check(|| {
+    model.check(move || {
         let shared = Arc::new(SeqLock::<2>::default());
-        let writing = Arc::clone(&shared);
-        let writers = thread::spawn(move || {
-            writing.publish([1, 1]);
-            let dies =
-                [7_u32].into_iter().chain(std::iter::once_with(|| resume_unwind(Box::new(()))));
-            catch_unwind(AssertUnwindSafe(|| writing.publish(dies))).expect_err("it dies");
-            assert!(writing.is_publishing());
-            writing.publish([2, 2]);
+        let [first, second] = [Arc::clone(&shared), Arc::clone(&shared)];
+        let dies = thread::spawn(move || {
+            first.publish([1, 1]);
+            let death = std::iter::once_with(|| resume_unwind(Box::new(())));
+            let words = std::iter::repeat_n(7_u32, stored).chain(death);
+            catch_unwind(AssertUnwindSafe(|| first.publish(words))).expect_err("it dies");
+            assert!(first.is_publishing());
         });
-        if let Ok([first, second]) = shared.snapshot(2) {
+        let successor = thread::spawn(move || {
+            // It starts when the first is known to be dead, as after waitpid(2).
+            dies.join().expect("the first writer");
+            second.publish([2, 2]);
+        });
+        if let Ok([first, second]) = shared.snapshot(1) {
             assert_eq!(first, second, "a torn snapshot");
+            assert_ne!(first, 7, "a snapshot of what was never published");
         }
-        writers.join().expect("the writers");
+        successor.join().expect("the successor");
         assert_eq!(shared.snapshot(1), Ok([2, 2]));
         assert!(!shared.is_publishing());
     });
@@ -92,7 +98,7 @@ fn fences() -> Vec<u32> {
 fn all_fences_together_are_right_and_none_can_be_left_out() {
     // One test, because the switch is one for the process.
     check_publish_and_snapshot();
-    check_recovery();
+    (0..2).for_each(check_recovery);
     let fences = fences();
     assert_eq!(fences.len(), 4, "fences at {fences:?}");
     for line in fences {

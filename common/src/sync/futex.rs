@@ -49,8 +49,10 @@ pub fn wait_unless(word: &AtomicI32, seen: i32, flag: &AtomicU32, patience: Dura
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
     let until = timespec(now.saturating_add(patience));
     let clock = rustix::thread::ClockId::Monotonic;
-    if futex::waitv(&both, WaitvFlags::empty(), Some(&until), clock) == Err(Errno::NOSYS) {
-        wait(word, seen, patience.min(NAP));
+    match futex::waitv(&both, WaitvFlags::empty(), Some(&until), clock) {
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
+        // Not there (ENOSYS), or not allowed in this sandbox (EPERM).
+        Err(_) => wait(word, seen, patience.min(NAP)),
     }
 }
 

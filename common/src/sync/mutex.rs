@@ -83,7 +83,8 @@ impl<T: SharedMemory> Mutex<T> {
     }
 
     /// Waits until nobody owns the mutex and takes it: pthread_mutex_lock(3). Whoever locks it a
-    /// second time while owning it waits for ever.
+    /// second time while owning it waits for ever. Signals that a
+    /// [`Terminal`](crate::cli::Terminal) has blocked do not end the wait.
     ///
     /// # Errors
     ///

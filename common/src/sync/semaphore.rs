@@ -40,7 +40,10 @@ impl Semaphore {
         let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777).cast_signed();
         let semaphore = Self { id: semget(key, 1, flags)? };
         // A new set counts 0, that is, held. Without SEM_UNDO: the count must outlive this process.
-        semaphore.add(1, 0)?;
+        if let Err(error) = semaphore.add(1, 0) {
+            let _ = semaphore.remove();
+            return Err(error);
+        }
         Ok(semaphore)
     }
 
@@ -52,49 +55,61 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::create`], except `EEXIST`; refused if the creator died before it had
-    /// set the count, which leaves a set that somebody must remove (`ipcrm -s`).
+    /// Those of [`Semaphore::create`], except `EEXIST`; refused if the set has another number of
+    /// semaphores, or if its creator died before it had set the count.
     pub fn open_or_create(key: Key, mode: u32) -> Result<Self> {
         loop {
             match Self::create(key, mode) {
                 Err(error) if error.errno() == Some(Errno::EEXIST) => {}
                 created_or_failed => return created_or_failed,
             }
-            match semget(key, 0, 0) {
-                Ok(id) => return Self { id }.initialised(),
-                // Removed between the two calls: create it after all.
-                Err(error) if error.errno() == Some(Errno::ENOENT) => {}
-                Err(error) => return Err(error),
+            match semget(key, 0, 0).and_then(|id| Self { id }.initialised()) {
+                // Removed meanwhile: create it after all.
+                Err(error)
+                    if matches!(
+                        error.errno(),
+                        Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM)
+                    ) => {}
+                found_or_failed => return found_or_failed,
             }
         }
     }
 
     fn initialised(self) -> Result<Self> {
         let start = Instant::now();
-        while self.last_operation()? == 0 {
+        loop {
+            let status = self.status()?;
+            let refused = |reason: &str| {
+                let object = format_args!("semaphore set {}", self.id);
+                let help = format!(
+                    "ipcs -s -i {0} shows whose it is; if it is yours, ipcrm -s {0} removes it; or choose another key",
+                    self.id
+                );
+                Err(Error::refused("semget", object, reason, help))
+            };
+            if status.sem_nsems != 1 {
+                return refused("it is a set of more than one, so it is not one of ours");
+            }
+            // `sem_otime`: when semop(2) was last called, in seconds since 1970; 0 for never.
+            if status.sem_otime != 0 {
+                return Ok(self);
+            }
             if start.elapsed() > INITIALISED {
-                return Err(Error::refused(
-                    "semget",
-                    format_args!("semaphore set {}", self.id),
-                    "the process that created it has never set its count",
-                    format!("ipcrm -s {} removes it", self.id),
-                ));
+                return refused("the process that created it has never set its count by semop");
             }
             // The creator is between two system calls: let it go on.
             thread::yield_now();
         }
-        Ok(self)
     }
 
-    /// `sem_otime`: when semop(2) was last called, in seconds since 1970; 0 for never.
-    fn last_operation(&self) -> Result<libc::time_t> {
+    fn status(&self) -> Result<libc::semid_ds> {
         // SAFETY: all fields of `semid_ds` are numbers, for which zero is valid.
         let mut status: libc::semid_ds = unsafe { std::mem::zeroed() };
         // SAFETY: IPC_STAT takes as fourth argument a pointer to a `semid_ds`, which outlives the
         // call; the kernel fills it and keeps no pointer.
         let done = unsafe { libc::semctl(self.id, 0, libc::IPC_STAT, &raw mut status) };
         Errno::result(done).map_err(|errno| self.failed("semctl(IPC_STAT)", errno))?;
-        Ok(status.sem_otime)
+        Ok(status)
     }
 
     /// The id, as `ipcs -s` lists it.
@@ -104,6 +119,9 @@ impl Semaphore {
     }
 
     /// Waits until the semaphore is free and takes it: semop(2) with -1 and `SEM_UNDO`.
+    ///
+    /// Signals do not end the wait: those that a [`Terminal`](crate::cli::Terminal) has blocked wait
+    /// too, and only SIGKILL gets through.
     ///
     /// # Errors
     ///
@@ -142,6 +160,9 @@ impl Semaphore {
 
     fn failed(&self, call: &'static str, errno: Errno) -> Error {
         let help = match errno {
+            Errno::EACCES if call == "semop" => {
+                "its mode does not let you alter it: 0600 lets its owner"
+            }
             Errno::EINVAL | Errno::EIDRM => {
                 "the set has been removed: `ipcs -s` lists those that exist"
             }

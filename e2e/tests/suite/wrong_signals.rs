@@ -1,6 +1,7 @@
 //! Ctrl-C, `kill`, a closed terminal, and a reader of the output that has had enough.
 
 use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -343,11 +344,18 @@ fn with_stopped_child(then: fn(Pid, Pid)) -> Seen {
 /// There is no row for it, because there is nothing to see: the message finds no room.
 #[test]
 fn a_full_stderr_does_not_hold_up_ctrl_c() {
-    for name in ["shm-sysv-lifecycle", "mmap-fork-demo"] {
+    // The signal may come while a line waits for room: what waits next must not sleep over it.
+    let programs: [(&str, &[&str]); 3] = [
+        ("shm-sysv-lifecycle", &[]),
+        ("mmap-fork-demo", &["--delay", "1h"]),
+        ("race-demo", &["--mechanism", "none", "--for", "1h"]),
+    ];
+    for (name, args) in programs {
         let folder = Folder::new();
         let (full, stderr) = nearly_full_pipe(0);
         let mut shell = Command::new("sh");
         shell.args(["-c", "exec env \"$@\" 2>&1 >&-", "sh"]).args(folder.program(name).get_args());
+        shell.args(args);
         let mut running = Piped::start(shell, stderr);
         // Sooner or later it blocks the signals, and from then on it is up to the program.
         let status = format!("/proc/{}/status", running.pid());
@@ -362,4 +370,16 @@ fn a_full_stderr_does_not_hold_up_ctrl_c() {
         assert_eq!(running.wait().code(), Some(130), "{name}");
         drop(full);
     }
+}
+
+/// There is no row for it either: who sends SIGBUS wants the core dump.
+#[test]
+fn a_sigbus_that_somebody_sends_ends_the_program_as_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("f");
+    let mut writer = e2e::start("mmap-file-writer", [file.as_os_str(), "-i1h".as_ref()]);
+    writer.wait_stdout("count: 1");
+    writer.signal(Signal::SIGBUS);
+    let outcome = writer.finish();
+    assert_eq!(outcome.status.signal(), Some(Signal::SIGBUS as i32), "{outcome:#?}");
 }

@@ -100,6 +100,13 @@ impl Writer<'_, SharedConnStat> {
     /// Pairs with [`SharedConnStat::load`].
     pub fn store(self, stat: &ConnStat) {
         self.store_ip(stat);
+        self.store_count(stat);
+    }
+
+    /// Stores the count of `stat`, after everything that this process has stored before.
+    ///
+    /// Pairs with [`SharedConnStat::load`].
+    pub fn store_count(self, stat: &ConnStat) {
         self.count.store(stat.count, Ordering::Release);
     }
 

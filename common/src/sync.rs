@@ -29,9 +29,10 @@ mod atomic {
 unsafe impl<const WORDS: usize> SharedMemory for SeqLock<WORDS> {}
 
 impl<const WORDS: usize> Writer<'_, SeqLock<WORDS>> {
-    /// Stores one whole publication, wait-free. There must be no other writer: two at once mix
-    /// their words, and readers take the mixture for whole.
-    pub fn publish(self, words: [u32; WORDS]) {
+    /// Stores one whole publication, wait-free if `words` is: `WORDS` words, which may be computed
+    /// while they are stored. There must be no other writer: two at once mix their words, and readers
+    /// take the mixture for whole.
+    pub fn publish(self, words: impl IntoIterator<Item = u32>) {
         SeqLock::publish(&self, words);
     }
 }

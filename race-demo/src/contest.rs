@@ -90,7 +90,7 @@ impl Contest {
         let calm = Scores::new()?;
         let start = Instant::now();
         let mut children = self.start_readers(mechanism, &calm, terminal)?;
-        children.push(start_writer(mechanism, &calm, terminal)?);
+        children.push(start_writer(mechanism, &calm, || (), terminal)?);
         terminal.pause(self.time)?;
         let seconds = start.elapsed().as_secs_f64();
         end(children, &calm, terminal)?;
@@ -139,9 +139,12 @@ impl Contest {
         scores: &Scores,
         terminal: &mut Terminal,
     ) -> Result<(u32, bool), Stop> {
+        // A signal takes effect when the kernel returns to the program: after a system call, most of
+        // all. Without one in the middle of a publication, hardly any kill would find the writer there.
+        let give_way = std::thread::yield_now;
         let random = RandomState::new();
         for kill in 0..self.kills {
-            let writer = start_writer(mechanism, scores, terminal)?;
+            let writer = start_writer(mechanism, scores, give_way, terminal)?;
             if !self.all_go_on(scores, terminal)? {
                 return Ok((kill, true));
             }
@@ -154,7 +157,7 @@ impl Contest {
         if self.kills == 0 {
             return Ok((0, false));
         }
-        let _last = start_writer(mechanism, scores, terminal)?;
+        let _last = start_writer(mechanism, scores, give_way, terminal)?;
         Ok((self.kills, !self.all_go_on(scores, terminal)?))
     }
 
@@ -195,6 +198,7 @@ impl Contest {
 fn start_writer<M: Mechanism>(
     mechanism: &M,
     scores: &Scores,
+    halfway: impl Fn(),
     terminal: &mut Terminal,
 ) -> Result<Child, Stop> {
     let write = || {
@@ -203,7 +207,7 @@ fn start_writer<M: Mechanism>(
             // A record's count has 32 bits; after four billion it starts again at 0.
             let count = (scores.get(PUBLISHED) + 1) % (1 << 32);
             let count = u32::try_from(count).expect("a remainder below 2^32");
-            mechanism.publish(&record(count))?;
+            mechanism.publish(&record(count), &halfway)?;
             scores.count(PUBLISHED);
         }
         Ok(())

@@ -10,8 +10,8 @@ pub(crate) trait Mechanism: Sized {
     /// Makes the shared memory, with the first record in it, before anybody forks.
     fn new() -> Result<Self, Error>;
 
-    /// Publishes a record. Only the writer calls it.
-    fn publish(&self, stat: &ConnStat) -> Result<(), Error>;
+    /// Publishes a record, and calls `halfway` when a part of it is stored. Only the writer calls it.
+    fn publish(&self, stat: &ConnStat, halfway: impl Fn()) -> Result<(), Error>;
 
     /// Takes a snapshot; `None` if the mechanism gave up on it.
     fn snapshot(&self) -> Result<Option<ConnStat>, Error>;

@@ -34,13 +34,15 @@ impl Mechanism for Guarded {
 
     fn new() -> Result<Self, Error> {
         let new = Self { shared: Mutex::anonymous()?, repairs: Mapping::anonymous()? };
-        new.publish(&record(0))?;
+        new.publish(&record(0), || ())?;
         Ok(new)
     }
 
-    fn publish(&self, stat: &ConnStat) -> Result<(), Error> {
+    fn publish(&self, stat: &ConnStat, halfway: impl Fn()) -> Result<(), Error> {
         let guard = self.lock()?;
-        guard.writer().store(stat);
+        guard.writer().store_ip(stat);
+        halfway();
+        guard.writer().store_count(stat);
         Ok(())
     }
 

@@ -23,8 +23,10 @@ impl Mechanism for Unguarded {
         Ok(Self { shared })
     }
 
-    fn publish(&self, stat: &ConnStat) -> Result<(), Error> {
-        self.shared.writer().store(stat);
+    fn publish(&self, stat: &ConnStat, halfway: impl Fn()) -> Result<(), Error> {
+        self.shared.writer().store_ip(stat);
+        halfway();
+        self.shared.writer().store_count(stat);
         Ok(())
     }
 

@@ -23,9 +23,11 @@ impl Mechanism for Guarded {
         Ok(Self { shared, semaphore: Semaphore::create(Key::Private, 0o600)? })
     }
 
-    fn publish(&self, stat: &ConnStat) -> Result<(), Error> {
+    fn publish(&self, stat: &ConnStat, halfway: impl Fn()) -> Result<(), Error> {
         let _held = self.semaphore.lock()?;
-        self.shared.writer().store(stat);
+        self.shared.writer().store_ip(stat);
+        halfway();
+        self.shared.writer().store_count(stat);
         Ok(())
     }
 

@@ -22,12 +22,18 @@ impl Mechanism for Versioned {
 
     fn new() -> Result<Self, Error> {
         let new = Self { shared: Mapping::anonymous()?, repairs: Mapping::anonymous()? };
-        new.publish(&record(0))?;
+        new.publish(&record(0), || ())?;
         Ok(new)
     }
 
-    fn publish(&self, stat: &ConnStat) -> Result<(), Error> {
-        self.shared.writer().publish(bytemuck::cast(*stat));
+    fn publish(&self, stat: &ConnStat, halfway: impl Fn()) -> Result<(), Error> {
+        let words: [u32; WORDS] = bytemuck::cast(*stat);
+        self.shared.writer().publish(words.into_iter().enumerate().map(|(index, word)| {
+            if index == WORDS / 2 {
+                halfway();
+            }
+            word
+        }));
         Ok(())
     }
 

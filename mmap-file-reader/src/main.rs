@@ -23,7 +23,7 @@ use common::{ReadOnly, SharedConnStat, data, say};
 
 /// Show the counts in a mapped file
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     /// File to map, such as /tmp/conn_stat
     file: PathBuf,

@@ -26,7 +26,7 @@ use common::{ConnStat, ReadWrite, SharedConnStat, Writer, data, say};
 
 /// Count in a mapped file; mmap-file-reader shows the counts
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     /// File to map, such as /tmp/conn_stat; created if it is not there
     file: PathBuf,

@@ -27,7 +27,7 @@ type Message = SharedText<32>;
 
 /// Share memory between a parent and its forked child
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     /// How long the parent waits before it looks again
     #[arg(long, default_value = "1s", value_parser = cli::duration)]

@@ -33,7 +33,7 @@ use contest::Contest;
 
 /// Show the race between a writer and its readers, and three cures
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     /// Run this mechanism alone
     #[arg(long)]

@@ -24,7 +24,7 @@ type Text = SharedText<{ 0x6400 / 4 }>;
 
 /// Walk one System V segment through its whole life
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     /// Where to attach the segment the second time
     #[arg(long, default_value = "0x5000000", value_parser = address)]

@@ -20,7 +20,7 @@ use common::{ReadOnly, SharedConnStat, data, say};
 
 /// Show the counts in a System V shared memory segment, then remove it
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     #[command(flatten)]
     key: KeyArgs,

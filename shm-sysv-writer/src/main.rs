@@ -23,7 +23,7 @@ use common::{ConnStat, ReadWrite, SharedConnStat, Writer, data, say};
 
 /// Count in a System V shared memory segment; shm-sysv-reader shows the counts
 #[derive(Parser)]
-#[command(version, allow_negative_numbers = true)]
+#[command(version)]
 struct Args {
     #[command(flatten)]
     key: KeyArgs,

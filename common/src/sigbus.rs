@@ -7,7 +7,7 @@
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 
@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 struct Watched {
     addresses: Range<usize>,
     message: String,
+    /// False once it is unmapped.
+    mapped: AtomicBool,
 }
 
 static WATCHED: AtomicPtr<Watched> = AtomicPtr::new(ptr::null_mut());
@@ -29,7 +31,8 @@ static WATCHED: AtomicPtr<Watched> = AtomicPtr::new(ptr::null_mut());
 /// None that sigaction(2) gives for SIGBUS.
 pub(crate) fn explain(addresses: Range<usize>, message: String) -> Result<()> {
     // Never freed: a signal may arrive at any moment until the process ends.
-    let watched = Box::leak(Box::new(Watched { addresses, message }));
+    let watched =
+        Box::leak(Box::new(Watched { addresses, message, mapped: AtomicBool::new(true) }));
     WATCHED.store(watched, Ordering::Release);
     let action =
         SigAction::new(SigHandler::SigAction(on_sigbus), SaFlags::SA_SIGINFO, SigSet::empty());
@@ -41,10 +44,11 @@ pub(crate) fn explain(addresses: Range<usize>, message: String) -> Result<()> {
 
 /// Ends the watch over the mapping that starts at `address`, if it is the one.
 pub(crate) fn forget(address: usize) {
-    let watched = WATCHED.load(Ordering::Acquire);
-    // SAFETY: the pointer is null or comes from `Box::leak`, and nobody ever changes the value.
-    if unsafe { watched.as_ref() }.is_some_and(|it| it.addresses.start == address) {
-        WATCHED.store(ptr::null_mut(), Ordering::Release);
+    // SAFETY: the pointer is null or comes from `Box::leak`.
+    if let Some(watched) = unsafe { WATCHED.load(Ordering::Acquire).as_ref() }
+        && watched.addresses.start == address
+    {
+        watched.mapped.store(false, Ordering::Relaxed);
     }
 }
 
@@ -55,10 +59,14 @@ extern "C" fn on_sigbus(_signal: c_int, info: *mut libc::siginfo_t, _context: *m
     let is_fault = info.si_code > 0;
     // SAFETY: for SIGBUS the address is there, if only as other bytes where it is not a fault.
     let address = unsafe { info.si_addr() };
-    // SAFETY: the pointer is null or comes from `Box::leak`, and nobody ever changes the value.
+    // SAFETY: the pointer is null or comes from `Box::leak`.
     let watched = unsafe { WATCHED.load(Ordering::Acquire).as_ref() };
     match watched {
-        Some(watched) if is_fault && watched.addresses.contains(&address.addr()) => {
+        Some(watched)
+            if is_fault
+                && watched.mapped.load(Ordering::Relaxed)
+                && watched.addresses.contains(&address.addr()) =>
+        {
             let message = watched.message.as_bytes();
             // SAFETY: the pointer and the length are those of a slice that lives for ever.
             unsafe { libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len()) };

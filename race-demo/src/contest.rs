@@ -81,6 +81,9 @@ impl Contest {
     pub(crate) fn run<M: Mechanism>(&self, terminal: &mut Terminal) -> Result<Row, Stop> {
         let mechanism = M::new()?;
         say!(terminal, "{}: {} readers, then {} kills", M::NAME, self.readers, self.kills);
+        if let Some(left) = mechanism.leaves() {
+            say!(terminal, "{}: {left}, removed at the end", M::NAME);
+        }
         let row = self.measure(&mechanism, terminal);
         mechanism.remove()?;
         row

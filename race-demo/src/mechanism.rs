@@ -20,8 +20,17 @@ pub(crate) trait Mechanism: Sized {
     fn recover(&self) -> Result<(), Error>;
 
     /// How often somebody noticed that a writer was killed in the middle, and made it good.
-    fn repairs(&self) -> u64;
+    fn repairs(&self) -> u64 {
+        0
+    }
+
+    /// What would outlive the processes, for a person who must remove it by hand.
+    fn leaves(&self) -> Option<String> {
+        None
+    }
 
     /// Removes what would outlive the processes.
-    fn remove(&self) -> Result<(), Error>;
+    fn remove(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -59,8 +59,4 @@ impl Mechanism for Guarded {
     fn repairs(&self) -> u64 {
         self.repairs.get(0)
     }
-
-    fn remove(&self) -> Result<(), Error> {
-        Ok(())
-    }
 }

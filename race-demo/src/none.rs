@@ -38,12 +38,4 @@ impl Mechanism for Unguarded {
         // A killed writer leaves half a record, and nothing that would tell.
         Ok(())
     }
-
-    fn repairs(&self) -> u64 {
-        0
-    }
-
-    fn remove(&self) -> Result<(), Error> {
-        Ok(())
-    }
 }

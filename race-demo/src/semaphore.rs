@@ -42,8 +42,8 @@ impl Mechanism for Guarded {
         Ok(())
     }
 
-    fn repairs(&self) -> u64 {
-        0
+    fn leaves(&self) -> Option<String> {
+        Some(format!("semaphore set {}", self.semaphore.id()))
     }
 
     fn remove(&self) -> Result<(), Error> {

@@ -53,8 +53,4 @@ impl Mechanism for Versioned {
     fn repairs(&self) -> u64 {
         self.repairs.get(0)
     }
-
-    fn remove(&self) -> Result<(), Error> {
-        Ok(())
-    }
 }

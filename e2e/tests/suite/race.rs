@@ -8,17 +8,24 @@ use e2e::{DEADLINE, run, start};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-/// The semaphore sets there are; only race-demo makes any.
+/// The ids of the semaphore sets there are: see sysvipc(7).
 fn semaphore_sets() -> Vec<String> {
     let list = std::fs::read_to_string("/proc/sysvipc/sem").expect("System V semaphores");
-    list.lines().skip(1).map(|line| line.split_whitespace().take(2).collect()).collect()
+    list.lines().skip(1).filter_map(|line| Some(line.split_whitespace().nth(1)?.into())).collect()
+}
+
+/// The id in a line such as "semaphore: semaphore set 5, removed at the end".
+fn set_of(line: &str) -> String {
+    let (_, id) = line.split_once("set ").expect("a set");
+    id.split_once(',').expect("a comma").0.into()
 }
 
 #[test]
 fn the_race_is_shown_and_cured() {
-    let before = semaphore_sets();
     let args = ["--format", "json", "--for", "1s", "--kills", "10", "--readers", "2"];
     let outcome = run("race-demo", args).exited(0);
+    let set = outcome.stderr.lines().find(|line| line.contains("semaphore set"));
+    assert!(!semaphore_sets().contains(&set_of(set.expect("its id"))), "{outcome:#?}");
     let rows: Vec<Value> = serde_json::from_str(&outcome.stdout).expect("JSON");
     let names: Vec<_> = rows.iter().map(|row| row["mechanism"].as_str()).collect();
     assert_eq!(names, ["none", "semaphore", "mutex", "seqlock"].map(Some));
@@ -41,7 +48,8 @@ fn the_race_is_shown_and_cured() {
 
     // Ctrl-C in the middle leaves neither a process nor a semaphore set.
     let mut demo = start("race-demo", ["--mechanism", "semaphore", "--for", "1h"]);
-    demo.wait_stderr("semaphore: ");
+    let set = set_of(&demo.wait_stderr("semaphore set"));
+    assert!(semaphore_sets().contains(&set), "no set {set}");
     let deadline = Instant::now() + DEADLINE;
     let mut children = Vec::new();
     while children.len() < 3 {
@@ -50,7 +58,7 @@ fn the_race_is_shown_and_cured() {
     }
     demo.signal(Signal::SIGINT);
     let _ = demo.finish().exited(130);
-    assert_eq!(semaphore_sets(), before);
+    assert!(!semaphore_sets().contains(&set), "set {set} is left");
     for child in children {
         assert!(!Path::new(&format!("/proc/{child}")).exists(), "child {child} is left");
     }

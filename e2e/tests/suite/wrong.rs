@@ -157,7 +157,7 @@ impl Row {
         };
         if let Some(unshare) = namespace {
             // What it does to files and segments there is gone with the namespace.
-            let script = format!("{before}\n{line}");
+            let script = format!("set -e\n{before}\nset +e\n{line}");
             assert!(!script.contains('\''), "{}: the script is quoted with '", self.id);
             return Some(folder.shell(&format!("{unshare} sh -c '{script}'")).into());
         }

@@ -281,7 +281,7 @@ rows! {
         cause: "`m` is on a CD, in a snapshot, or on a disk after an error",
     }
     file_system_is_read_only_to_an_old_file {
-        how: inside(Within::Mounts, "mkdir m; mount -t tmpfs tmpfs m; mmap-file-writer m/f -n 0; mount -o remount,ro m", "mmap-file-writer m/f"),
+        how: inside(Within::Mounts, "mkdir m; mount -t tmpfs tmpfs m; mmap-file-writer m/f -n 0; mount -o remount,bind,ro m", "mmap-file-writer m/f"),
         says: "error: open, m/f: EROFS (Read-only file system)\n  help: the file system is read-only: name a file on another one",
         cause: "the file is there, but its file system allows reading only; the reader still works",
     }

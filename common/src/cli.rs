@@ -24,7 +24,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::conn_stat::SharedConnStat;
-use crate::error::Error;
+use crate::error::{Error, errno_of};
+use crate::process::waitpid_failed;
 use crate::sysv::Key;
 
 /// Parses the arguments, runs `program`, and turns its end into an exit status.
@@ -101,8 +102,9 @@ const AWAITED: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, S
 /// The person's terminal: data for stdout, narration for stderr, and signals.
 ///
 /// The signals that end a program are blocked except while it waits here, and each of these waits
-/// lets them through: ppoll(2), and futex_waitv(2) with the signal's note as second word. So a signal can neither slip in between a test and a wait, nor leave
-/// shared memory half updated, nor be missed while a full pipe holds up the output.
+/// lets them through: ppoll(2), and futex_waitv(2) with the signal's note as second word. So a signal
+/// can neither slip in between a test and a wait, nor leave shared memory half updated, nor be missed
+/// while a full pipe holds up the output.
 #[derive(Debug)]
 pub struct Terminal {
     while_waiting: SigSet,
@@ -177,8 +179,8 @@ impl Terminal {
             |error| match error.kind() {
                 io::ErrorKind::BrokenPipe => Stop::ClosedPipe,
                 _ => {
-                    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-                    Error::new("write", "stdout", errno, "see where the output goes to").into()
+                    let help = "see where the output goes to";
+                    Error::new("write", "stdout", errno_of(&error), help).into()
                 }
             },
         )
@@ -251,12 +253,7 @@ impl Terminal {
                     ));
                 }
                 Ok(ended) => return Ok(ended),
-                Err(errno) => {
-                    let help = "see waitpid(2)";
-                    return Err(
-                        Error::new("waitpid", format_args!("child {pid}"), errno, help).into()
-                    );
-                }
+                Err(errno) => return Err(waitpid_failed(pid, errno).into()),
             }
             ending()?;
         }

@@ -57,6 +57,12 @@ impl Error {
         }
     }
 
+    /// Whether the object has been removed, so that it is no longer there to be found: `ENOENT` for a
+    /// key, `EINVAL` or `EIDRM` for an id.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM))
+    }
+
     /// The error number of the failed system call; `None` if the call was refused here.
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
@@ -81,6 +87,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The error number in an error of std.
+#[must_use]
+pub fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
 
 /// The text that C prints for `errno`: strerror(3). `Errno::desc` has words of its own.
 pub(crate) fn strerror(errno: Errno) -> String {

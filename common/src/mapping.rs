@@ -24,7 +24,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::stat::Mode;
 use nix::unistd::linkat;
 
-use crate::error::{Error, Result, strerror};
+use crate::error::{Error, Result, errno_of, strerror};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::sigbus;
 use crate::text::shown;
@@ -313,10 +313,6 @@ fn allocate(file: &File, path: &Path, size: usize) -> Result<()> {
 
 fn protection<A: Access>() -> ProtFlags {
     if A::WRITABLE { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ }
-}
-
-fn errno_of(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 
 fn failed(call: &'static str, path: &Path, error: &std::io::Error) -> Error {

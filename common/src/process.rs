@@ -65,6 +65,11 @@ pub fn fork_failed(errno: Errno) -> Error {
     Error::new("fork", "this process", errno, help)
 }
 
+/// The error of a waitpid(2) for the child `pid` that failed with `errno`.
+pub(crate) fn waitpid_failed(pid: Pid, errno: Errno) -> Error {
+    Error::new("waitpid", format_args!("child {pid}"), errno, "see waitpid(2)")
+}
+
 impl Child {
     /// Takes charge of the child `pid`, which this process has forked by itself.
     pub fn adopt(pid: Pid) -> Self {
@@ -101,10 +106,7 @@ impl Child {
                 self.reaped = true;
                 self.verdict(ended).map(|()| false)
             }
-            Err(errno) => {
-                let object = format_args!("child {}", self.pid);
-                Err(Error::new("waitpid", object, errno, "see waitpid(2)"))
-            }
+            Err(errno) => Err(waitpid_failed(self.pid, errno)),
         }
     }
 

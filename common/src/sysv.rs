@@ -144,7 +144,7 @@ impl Segment {
             };
             Error::new("shmget", key, errno, help)
         })?;
-        Self::found(id, size)
+        Self::from_id(id, size)
     }
 
     /// Finds the segment under `key`, or creates it: what C does with `IPC_CREAT` alone, and yet
@@ -161,11 +161,7 @@ impl Segment {
             }
             match Self::open(key, size) {
                 // Removed between the two calls: create it after all.
-                Err(error)
-                    if matches!(
-                        error.errno(),
-                        Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM)
-                    ) => {}
+                Err(error) if error.is_gone() => {}
                 found_or_failed => return found_or_failed,
             }
         }
@@ -178,10 +174,6 @@ impl Segment {
     /// `EINVAL` or `EIDRM` if there is none, `EACCES` if it is not ours to look at; refused if its
     /// size is another.
     pub fn from_id(id: c_int, size: usize) -> Result<Self> {
-        Self::found(id, size)
-    }
-
-    fn found(id: c_int, size: usize) -> Result<Self> {
         let status = status(id)?;
         if status.size != size {
             return Err(Error::refused(

@@ -6,11 +6,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command};
 
 use common::cli::{Stop, Terminal};
+use common::error::errno_of;
 use common::process::fork;
 use common::sysv::{Key, Segment, Status};
 use common::text::shown;
 use common::{Error, ReadOnly, ReadWrite, say};
-use nix::errno::Errno;
 
 use crate::{Args, Text};
 
@@ -23,8 +23,8 @@ pub(crate) fn try_all(args: &Args, segment: &Segment, terminal: &mut Terminal) -
     exec_detaches(segment, terminal)?;
     exit_detaches(segment, terminal)?;
 
-    // The last two need a key: IPC_EXCL means nothing to IPC_PRIVATE. Nobody else's key is ours with
-    // our process id in it.
+    // The last two need a key: IPC_EXCL means nothing to IPC_PRIVATE. With our process id in it, it
+    // is no other run's.
     let key = Key::Number(0x5100_0000 | process::id().cast_signed());
     let named = Segment::create(key, size_of::<Text>(), 0o600)?;
     let stopped = exclusive(key, terminal).and_then(|()| removal_waits(&named, terminal));
@@ -92,9 +92,8 @@ fn exec_detaches(segment: &Segment, terminal: &mut Terminal) -> Result<(), Stop>
         // Not /proc/self/exe, which under valgrind is valgrind.
         let exe = env::current_exe().unwrap_or_default();
         let error = Command::new(&exe).args(["--after-exec", &segment.id().to_string()]).exec();
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        Err(Error::new("execve", shown(&exe), errno, "build the program again, with /proc mounted")
-            .into())
+        let help = "build the program again, with /proc mounted";
+        Err(Error::new("execve", shown(&exe), errno_of(&error), help).into())
     })?;
     child.wait(terminal)
 }

@@ -65,11 +65,7 @@ impl Semaphore {
             }
             match semget(key, 0, 0).and_then(|id| Self { id }.initialised()) {
                 // Removed meanwhile: create it after all.
-                Err(error)
-                    if matches!(
-                        error.errno(),
-                        Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM)
-                    ) => {}
+                Err(error) if error.is_gone() => {}
                 found_or_failed => return found_or_failed,
             }
         }

@@ -5,11 +5,7 @@ use common::{ConnStat, ReadWrite, SharedConnStat};
 use e2e::{TestKey, start};
 use nix::sys::signal::Signal;
 
-/// The counts in a reader's output.
-fn counts(stdout: &str) -> Vec<i32> {
-    let count = |line: &str| line.rsplit_once("count: ")?.1.parse().ok();
-    stdout.lines().map(|line| count(line).unwrap_or_else(|| panic!("{line:?}"))).collect()
-}
+use crate::observe::{counts_from_the_start, counts_printed, counts_seen};
 
 #[test]
 fn a_follower_of_a_segment_shows_the_changes_and_the_end() {
@@ -20,9 +16,13 @@ fn a_follower_of_a_segment_shows_the_changes_and_the_end() {
     let written = writer.finish().exited(0);
     let followed = reader.finish().exited(0);
 
-    let seen = counts(&followed.stdout);
+    let seen = counts_from_the_start(&followed.stdout, "127.0.0.1");
     assert!(seen.is_sorted_by(|earlier, later| earlier < later), "{seen:?}");
-    assert_eq!(seen.last(), counts(&written.stdout).last(), "the last change is never missed");
+    assert_eq!(
+        seen.last(),
+        counts_printed(&written.stdout).last(),
+        "the last change is never missed"
+    );
     assert!(followed.stderr.contains("the writer has gone"), "{}", followed.stderr);
     assert!(key.segment().is_none(), "the reader removes the segment");
 }
@@ -38,9 +38,13 @@ fn a_follower_of_a_file_shows_the_changes_and_the_end() {
     let written = writer.finish().exited(0);
     let followed = reader.finish().exited(0);
 
-    let seen = counts(&followed.stdout);
+    let seen = counts_seen(&followed.stdout, "127.0.0.1");
     assert!(seen.is_sorted_by(|earlier, later| earlier < later), "{seen:?}");
-    assert_eq!(seen.last(), counts(&written.stdout).last(), "the last change is never missed");
+    assert_eq!(
+        seen.last(),
+        counts_printed(&written.stdout).last(),
+        "the last change is never missed"
+    );
     assert!(followed.stderr.contains("the writer has gone"), "{}", followed.stderr);
 }
 

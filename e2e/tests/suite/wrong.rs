@@ -7,13 +7,12 @@
 //! `BLESS=1 cargo test -p e2e wrong` writes the rows into the document.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use e2e::{Outcome, Running, TestKey, program, workspace};
+use e2e::{Outcome, Running, TestKey, program, skip, workspace};
 use tempfile::TempDir;
 
 use crate::{
@@ -357,7 +356,7 @@ impl Folder {
         if self.shell("sudo -u nobody ls .bin").status.success() {
             return Some(());
         }
-        unavailable("no right to start a program as another user: run the tests as root");
+        skip("no right to start a program as another user: run the tests as root");
         None
     }
 
@@ -395,14 +394,8 @@ fn namespace(flag: &'static str, probe: &str) -> Option<String> {
             return Some(unshare);
         }
     }
-    unavailable(&format!("no right to make a namespace: `unshare {flag}` fails"));
+    skip(&format!("no right to make a namespace: `unshare {flag}` fails"));
     None
-}
-
-/// Says that a row can't be tested here, and why.
-pub(crate) fn unavailable(why: &str) {
-    // Not with eprintln!, which the test harness holds back when the test passes.
-    let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
 }
 
 /// What a program printed, as the document shows it: numbers that are others each time are `N`, and

@@ -5,12 +5,12 @@ use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use e2e::{DEADLINE, Running, TestKey};
+use e2e::{DEADLINE, Running, TestKey, skip};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{ENDED_BY_TEST, Folder, Seen, Within, inside, rows, sh, unavailable};
+use crate::wrong::{ENDED_BY_TEST, Folder, Seen, Within, inside, rows, sh};
 
 // Whatever goes wrong, m/long keeps its 99 bytes.
 const FULL: &str = "mkdir m; mount -t tmpfs -o size=4k tmpfs m; truncate -s 68 m/hole; truncate -s 99 m/long; head -c 4096 /dev/zero > m/full; trap \"test \\$(stat -c %s m/long) = 99 || exit 9\" EXIT";
@@ -221,7 +221,7 @@ fn short_of_memory(program: &str, args: &[&str]) -> Option<Seen> {
     }
     let limited = Command::new("prlimit").args([&format!("--pid={pid}"), "--as=4096"]).status();
     if !limited.is_ok_and(|status| status.success()) {
-        unavailable("no prlimit to set the limits of another process with");
+        skip("no prlimit to set the limits of another process with");
         child.kill().expect("our child");
         child.wait().expect("our child");
         return None;

@@ -4,11 +4,11 @@ use std::os::unix::net::UnixListener;
 
 use common::sysv::Segment;
 use common::{ReadOnly, ReadWrite, SharedText};
-use e2e::{Running, TestKey, run};
+use e2e::{Running, TestKey, run, skip};
 use nix::sys::signal::Signal;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{ENDED_BY_TEST, Folder, Seen, Within, after, inside, rows, sh, unavailable};
+use crate::wrong::{ENDED_BY_TEST, Folder, Seen, Within, after, inside, rows, sh};
 
 const FOREIGN: &str = "a file of another size is never written, cut off or removed";
 const ANOTHER: &str =
@@ -266,7 +266,7 @@ rows! {
     file_system_without_unnamed_files {
         how: Steps(|| {
             if !nix::unistd::geteuid().is_root() {
-                unavailable("/proc, which has no unnamed files, is root's: run the tests as root");
+                skip("/proc, which has no unnamed files, is root's: run the tests as root");
                 return None;
             }
             Some(run("mmap-file-writer", ["/proc/f"]).into())

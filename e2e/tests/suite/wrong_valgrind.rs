@@ -2,15 +2,15 @@
 
 use std::process::{Command, Stdio};
 
-use e2e::{Running, TestKey, program};
+use e2e::{Running, TestKey, program, skip};
 
-use crate::wrong::{Folder, unavailable};
+use crate::wrong::Folder;
 
 #[test]
 fn valgrind_finds_no_error_in_any_program() {
     let found = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        return unavailable("no valgrind");
+        return skip("no valgrind");
     }
     let (folder, key) = (Folder::new(), TestKey::new());
     let key = key.arg();

@@ -7,14 +7,16 @@
 use std::fmt;
 use std::mem::offset_of;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::shared::{SharedMemory, Writer};
+use crate::printable::Text;
+use crate::shared::Writer;
+use crate::shared_text::SharedText;
 use crate::sync::futex;
-use crate::text::{SharedText, Text};
+use crate::words::SharedI32;
 
 /// A record that this process owns: plain old data, to copy, compare and turn into bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
@@ -48,16 +50,13 @@ impl fmt::Debug for ConnStat {
     }
 }
 
-/// The record in shared memory, where other processes store at any time.
-#[repr(C)]
-pub struct SharedConnStat {
-    count: AtomicI32,
-    ip: SharedText<16>,
+crate::shared_record! {
+    /// The record in shared memory, where other processes store at any time.
+    pub struct SharedConnStat {
+        count: SharedI32,
+        ip: SharedText<16>,
+    }
 }
-
-// SAFETY: two fields of 32-bit atomics, `#[repr(C)]`, 4 + 64 bytes with the alignment of 4, so
-// there is no padding and no pointer, and every bit pattern is valid. The methods on `&self` load.
-unsafe impl SharedMemory for SharedConnStat {}
 
 // C, the owned value and the shared memory agree on every byte.
 const _: () = {
@@ -77,9 +76,7 @@ impl SharedConnStat {
     /// another writer stores in between shows up beside the older count.
     #[must_use]
     pub fn load(&self) -> ConnStat {
-        let count = self.count.load(Ordering::Relaxed);
-        // An acquire load in two steps: on read-only pages std promises only relaxed loads.
-        fence(Ordering::Acquire);
+        let count = self.count.load(Ordering::Acquire);
         let ip = bytemuck::cast(self.ip.load_words());
         ConnStat { count, ip }
     }
@@ -94,7 +91,7 @@ impl SharedConnStat {
     }
 }
 
-impl Writer<'_, SharedConnStat> {
+impl<'a> Writer<'a, SharedConnStat> {
     /// Stores `stat` over whatever is there: the text, then the count.
     ///
     /// Pairs with [`SharedConnStat::load`].
@@ -107,7 +104,7 @@ impl Writer<'_, SharedConnStat> {
     ///
     /// Pairs with [`SharedConnStat::load`].
     pub fn store_count(self, stat: &ConnStat) {
-        self.count.store(stat.count, Ordering::Release);
+        self.count().store(stat.count, Ordering::Release);
     }
 
     /// Stores the text of `stat` and leaves the count alone: other writers may be counting.
@@ -123,7 +120,7 @@ impl Writer<'_, SharedConnStat> {
     /// Pairs with [`SharedConnStat::load`].
     #[must_use = "the count may have moved on when it is loaded again"]
     pub fn increment(self) -> i32 {
-        self.count.fetch_add(1, Ordering::Release).wrapping_add(1)
+        self.count().fetch_add(1, Ordering::Release).wrapping_add(1)
     }
 
     /// Adds 1 to the count if it is below `limit`, in one indivisible step, and returns the new
@@ -135,28 +132,28 @@ impl Writer<'_, SharedConnStat> {
     /// Pairs with [`SharedConnStat::load`].
     #[must_use = "None says that the limit was reached"]
     pub fn increment_below(self, limit: i32) -> Option<i32> {
-        self.count
-            .fetch_update(Ordering::Release, Ordering::Relaxed, |count| {
-                (count < limit).then(|| count + 1)
-            })
-            .map(|before| before + 1)
-            .ok()
+        let mut count = self.count.load(Ordering::Relaxed);
+        while count < limit {
+            let next = count + 1;
+            match self.count().compare_exchange(count, next, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Some(next),
+                // Another writer was faster: what is there now?
+                Err(found) => count = found,
+            }
+        }
+        None
     }
-}
 
-impl Writer<'_, SharedConnStat> {
-    /// Wakes the readers that sleep until the count changes; to be called after the change:
+    fn count(self) -> Writer<'a, SharedI32> {
+        self.field(|shared| &shared.count)
+    }
+
+    /// Wakes all readers that sleep until the count changes; to be called after the change:
     /// futex(2) `FUTEX_WAKE`.
     ///
     /// Pairs with [`SharedConnStat::wait_unless`].
     pub fn wake(self) {
-        futex::wake(&self.count);
-    }
-}
-
-impl fmt::Debug for SharedConnStat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.load().fmt(f)
+        futex::wake(&self.count, u32::MAX);
     }
 }
 

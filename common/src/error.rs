@@ -1,8 +1,12 @@
-//! What went wrong, for the person at the terminal: which call, on what, why, and what to do now.
+//! What went wrong: which call, on what, and why.
+//!
+//! What a person can do about it is not said here: that depends on the program and its options.
 
 use std::fmt;
 
 use nix::errno::Errno;
+
+use crate::printable::Text;
 
 /// The result of a call on shared memory.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -10,57 +14,111 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A call that failed, or that was not made because it would have done harm.
 ///
 /// It prints as `CALL, OBJECT: REASON`, where the reason of a failed system call is errno's name
-/// and text (that of strerror(3), as in C), and on a second line what the person can do about it:
+/// and text (that of strerror(3), as in C):
 ///
 /// ```text
 /// shmget, key 1234 (0x000004d2): EEXIST (File exists)
-///   help: drop --exclusive to use the segment that is there, or choose another --key
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` prints the same, so that `fn main() -> common::Result<()>` tells it to a person.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     call: &'static str,
     object: String,
     reason: Reason,
-    help: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Reason {
     Errno(Errno),
-    Refused(String),
+    Refused(Refusal),
+}
+
+/// Why a call was not made, although the kernel might have let it through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The object has `found` bytes, and `wanted` are needed.
+    Size {
+        /// Bytes that it has.
+        found: u64,
+        /// Bytes that the type or the record has.
+        wanted: usize,
+    },
+    /// The path leads to a directory, a FIFO or a device.
+    Kind(&'static str),
+    /// The path is a symbolic link whose target cannot be looked up.
+    DanglingLink {
+        /// Where the link leads to.
+        target: Text,
+        /// Why that cannot be looked up.
+        errno: Errno,
+    },
+    /// There is no room for the pages at the address: something is mapped there, the stack may grow
+    /// there, or it is no address that a process may use.
+    NoRoom,
+    /// `SHM_RND` may round the address down to 0, where the kernel would replace what is mapped.
+    RoundsToZero,
+    /// A semaphore set of more than one semaphore.
+    SetOfMany,
+    /// The creator of a semaphore set has never set its count.
+    NeverInitialised,
+    /// The guard belongs to another process: a fork has copied it.
+    Inherited,
+    /// What a program says in its own words.
+    Other(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size { found: 0, wanted } => {
+                write!(f, "it is empty and {wanted} bytes are wanted: left as it is")
+            }
+            Self::Size { found, wanted } => {
+                write!(f, "it has {found} bytes and {wanted} are wanted: left as it is")
+            }
+            Self::Kind(kind) => write!(f, "it is a {kind}, left as it is"),
+            Self::DanglingLink { target, errno } => {
+                write!(f, "it is a symbolic link to {target}: {}", strerror(*errno))
+            }
+            Self::NoRoom => write!(f, "the address is taken, too near the stack, or out of reach"),
+            Self::RoundsToZero => write!(f, "the address may be rounded down to 0"),
+            Self::SetOfMany => {
+                write!(f, "it is a set of more than one semaphore, so it is not one of ours")
+            }
+            Self::NeverInitialised => {
+                write!(f, "the process that created it has never set its count by semop")
+            }
+            Self::Inherited => {
+                write!(f, "the lock belongs to the process that took it, and this is a fork of it")
+            }
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
 }
 
 impl Error {
-    /// `call` (such as `shmget`) on `object` (such as `key 1234`) failed with `errno`; `help` is
-    /// one sentence, without a full stop, that tells a person what to do now.
-    pub fn new(
-        call: &'static str,
-        object: impl fmt::Display,
-        errno: Errno,
-        help: impl Into<String>,
-    ) -> Self {
-        Self { call, object: object.to_string(), reason: Reason::Errno(errno), help: help.into() }
+    /// `call` (such as `shmget`) on `object` (such as `key 1234`) failed with `errno`.
+    pub fn new(call: &'static str, object: impl fmt::Display, errno: Errno) -> Self {
+        Self { call, object: object.to_string(), reason: Reason::Errno(errno) }
     }
 
-    /// What `call` found is not what it must be (`reason`), so nothing was done to it.
-    pub fn refused(
-        call: &'static str,
-        object: impl fmt::Display,
-        reason: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
-        Self {
-            call,
-            object: object.to_string(),
-            reason: Reason::Refused(reason.into()),
-            help: help.into(),
-        }
+    /// `call` was not made on `object`, for the reason `refusal`.
+    pub fn refused(call: &'static str, object: impl fmt::Display, refusal: Refusal) -> Self {
+        Self { call, object: object.to_string(), reason: Reason::Refused(refusal) }
     }
 
-    /// Whether the object has been removed, so that it is no longer there to be found: `ENOENT` for a
-    /// key, `EINVAL` or `EIDRM` for an id.
-    pub(crate) fn is_gone(&self) -> bool {
-        matches!(self.errno(), Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM))
+    /// The call, such as `shmget`.
+    #[must_use]
+    pub fn call(&self) -> &'static str {
+        self.call
+    }
+
+    /// What the call was made on, such as `key 1234 (0x000004d2)`.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
     }
 
     /// The error number of the failed system call; `None` if the call was refused here.
@@ -71,18 +129,36 @@ impl Error {
             Reason::Refused(_) => None,
         }
     }
+
+    /// Why the call was refused here; `None` if the system call failed.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.reason {
+            Reason::Errno(_) => None,
+            Reason::Refused(refusal) => Some(refusal),
+        }
+    }
+
+    /// Whether the object has been removed, so that it is no longer there to be found: `ENOENT` for a
+    /// key, `EINVAL` or `EIDRM` for an id.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM))
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, object, reason, help } = self;
+        let Self { call, object, reason } = self;
         match reason {
-            Reason::Errno(errno) => {
-                write!(f, "{call}, {object}: {errno:?} ({})", strerror(*errno))?;
-            }
-            Reason::Refused(reason) => write!(f, "{call}, {object}: {reason}")?,
+            Reason::Errno(errno) => write!(f, "{call}, {object}: {errno:?} ({})", strerror(*errno)),
+            Reason::Refused(refusal) => write!(f, "{call}, {object}: {refusal}"),
         }
-        write!(f, "\n  help: {help}")
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -95,7 +171,7 @@ pub fn errno_of(error: &std::io::Error) -> Errno {
 }
 
 /// The text that C prints for `errno`: strerror(3). `Errno::desc` has words of its own.
-pub(crate) fn strerror(errno: Errno) -> String {
+fn strerror(errno: Errno) -> String {
     let number = errno as i32;
     let text = std::io::Error::from_raw_os_error(number).to_string();
     // std adds the number; our messages have the name instead.
@@ -113,11 +189,9 @@ mod tests {
             (Errno::EACCES, "EACCES (Permission denied)"),
             (Errno::EAGAIN, "EAGAIN (Resource temporarily unavailable)"),
         ] {
-            let error = Error::new("shmat", "segment 5", errno, "see shmat(2)");
-            assert_eq!(
-                error.to_string(),
-                format!("shmat, segment 5: {text}\n  help: see shmat(2)")
-            );
+            let error = Error::new("shmat", "segment 5", errno);
+            assert_eq!(error.to_string(), format!("shmat, segment 5: {text}"));
+            assert_eq!(format!("{error:?}"), error.to_string(), "for main's Result");
         }
     }
 }

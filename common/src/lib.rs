@@ -1,28 +1,32 @@
-//! What both halves of a pair must agree on, and all the unsafe code of the workspace.
+//! The memory: what both halves of a pair must agree on, and the guards around shared memory.
 //!
 //! Read it in this order:
 //!
-//! 1. [`conn_stat`]: the record, as a value and as shared memory; [`text`]: characters in it.
-//! 2. [`shared`]: what may live in shared memory, and who may write to it.
+//! 1. [`conn_stat`]: the record, as a value and as shared memory.
+//! 2. [`shared`]: what may live in shared memory, and who may write to it. It is made of [`words`]
+//!    and of text ([`shared_text`]).
 //! 3. [`sysv`]: System V segments (`shmget`, `shmat`, `shmdt`, `shmctl`).
 //! 4. [`mapping`]: mapped files and anonymous mappings (`open`, `mmap`, `munmap`).
-//! 5. [`process`]: `fork`, and [`error`]: what a failed call tells the person at the terminal.
-//! 6. [`sync`]: locks, a seqlock, and waiting for a change; [`follow`]: each change as it happens.
-//! 7. [`cli`]: the plumbing that every program needs and that teaches nothing about memory.
+//! 5. [`sync`]: locks, a seqlock, and waiting for a change.
+//! 6. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
+//!    [`printable`]: text that others have left, safe to print.
 
-pub mod cli;
 pub mod conn_stat;
+pub mod counters;
 pub mod error;
-pub mod follow;
 pub mod mapping;
-pub mod process;
+pub mod printable;
+pub mod proc;
 pub mod shared;
-mod sigbus;
+pub mod shared_text;
 pub mod sync;
 pub mod sysv;
-pub mod text;
+pub mod words;
 
 pub use conn_stat::{ConnStat, SharedConnStat};
-pub use error::{Error, Result};
-pub use shared::{ReadOnly, ReadWrite, SharedMemory, Writer};
-pub use text::{SharedText, Text};
+pub use counters::Counters;
+pub use error::{Error, Refusal, Result};
+pub use printable::Text;
+pub use shared::{Anonymous, ReadOnly, ReadWrite, SharedMemory, Writer};
+pub use shared_text::SharedText;
+pub use words::{SharedI32, SharedU32};

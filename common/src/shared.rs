@@ -53,36 +53,66 @@
 //!
 //! # What this cannot promise
 //!
-//! Rust's memory model covers peers that play by the rules: atomic accesses of the same width to
-//! the same places, as every program here makes. A C peer that uses plain `int` accesses races, as
-//! it does in C; on the machines that Linux runs on, its aligned 4-byte accesses behave like
-//! relaxed atomics. What a peer that scribbles on the memory out of malice may do to a Rust program
-//! is an open question of the language (unsafe-code-guidelines issues 152, 606, 607); here every
-//! bit pattern is a valid value, so there is nothing it could make us misread. And attach or map the
-//! same memory as one type: atomics of different widths at one place are not defined either.
+//! The memory model of Rust, like that of C, speaks of the threads of one program. That atomics work
+//! between processes too is accepted practice, not written law: the processor makes no difference.
+//! It covers peers that play by the rules: atomic accesses of the same width to the same places, as
+//! every program here makes. A C peer that uses plain `int` accesses races, as it does in C; on the
+//! machines that Linux runs on, its aligned 4-byte accesses behave like relaxed atomics. What a peer
+//! that scribbles on the memory out of malice may do to a Rust program is an open question of the
+//! language (unsafe-code-guidelines issues 152, 606, 607); here every bit pattern is a valid value,
+//! so there is nothing it could make us misread.
+//!
+//! # Why `attach` and `map` are safe to call
+//!
+//! `memmap2::Mmap::map` is unsafe, because it hands out a `&[u8]`: whoever calls it promises that
+//! nobody changes the file meanwhile. Here nothing has to be promised. Others may store at any time
+//! ([`SharedMemory`]), may map the same memory as another type (all of it is 32-bit words), and may
+//! cut the file off (SIGBUS ends the process before any value is read).
 
 use std::ffi::c_void;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Types that other processes may change at any moment.
+/// Types that may lie in memory that anybody can attach or map, as often as they like, and as
+/// whatever type: all of it is aligned 32-bit atomics.
+///
+/// A record is declared with [`shared_record!`](crate::shared_record), which implements this trait;
+/// nobody needs to implement it by hand.
 ///
 /// # Safety
 ///
 /// The implementor promises that the type
 ///
-/// - consists of atomics only, and of padding that nobody loads, so that a store by another process
-///   is at worst a surprising value, never a data race;
+/// - consists of aligned 32-bit atomics, and of nothing else: no padding, no wider and no narrower
+///   atomics. So two views of one memory as two types never race with different widths, which is
+///   undefined even for atomics;
 /// - is valid for every bit pattern, so that nothing that another process stores can break it;
-/// - needs no larger alignment than a page has (checked when it is compiled);
-/// - holds no pointers, which would mean nothing in another address space;
-/// - is `#[repr(C)]` or an array of one primitive atomic, so that all programs agree on its layout;
+/// - is `#[repr(C)]`, `#[repr(transparent)]` or an array, so that all programs agree on its layout;
 /// - offers only loads on `&self`: stores are methods on [`Writer`], which read-only memory never
 ///   gives out. A store through a read-only mapping would be a SIGSEGV in safe code.
-pub unsafe trait SharedMemory: Sync + Sized + 'static {}
+pub unsafe trait SharedMemory: Sync + 'static {}
+
+// SAFETY: an array adds nothing to its elements, not even padding.
+unsafe impl<T: SharedMemory, const N: usize> SharedMemory for [T; N] {}
+
+// SAFETY: a slice adds nothing to its elements, not even padding.
+unsafe impl<T: SharedMemory> SharedMemory for [T] {}
+
+/// Types that may lie in anonymous shared pages: those of [`SharedMemory`], and wider atomics too.
+///
+/// Nobody can map such pages a second time, and the children that inherit them see them as the same
+/// type.
+///
+/// # Safety
+///
+/// The implementor promises what [`SharedMemory`] asks for, except that the atomics may be of any
+/// width, and that there may be padding, which nobody ever loads or stores.
+pub unsafe trait Anonymous: Sync + 'static {}
+
+// SAFETY: `SharedMemory` asks for more.
+unsafe impl<T: SharedMemory + ?Sized> Anonymous for T {}
 
 /// How memory is attached or mapped: [`ReadOnly`] or [`ReadWrite`].
 pub trait Access: sealed::Sealed + fmt::Debug + 'static {
@@ -116,24 +146,58 @@ mod sealed {
 ///
 /// It is as cheap to copy as the reference inside, and derefs to `T` for the loads. Any number of
 /// writers, in this process or another, may exist at once: the stores are atomic.
-pub struct Writer<'a, T>(&'a T);
+pub struct Writer<'a, T: ?Sized>(&'a T);
 
-impl<'a, T> Writer<'a, T> {
-    /// The writer of one field of what this one writes.
-    pub(crate) fn field<F>(self, choose: impl FnOnce(&'a T) -> &'a F) -> Writer<'a, F> {
-        Writer(choose(self.0))
+impl<'a, T: ?Sized> Writer<'a, T> {
+    /// The caller knows that `value` lies in pages that may be written.
+    pub(crate) fn new(value: &'a T) -> Self {
+        Self(value)
     }
 }
 
-impl<T> Clone for Writer<'_, T> {
+impl<'a, T: SharedMemory + ?Sized> Writer<'a, T> {
+    /// The writer of one part of the memory that this one writes: a field, or an element of an array.
+    ///
+    /// ```
+    /// use common::{SharedU32, Writer};
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// fn clear_last(words: Writer<'_, [SharedU32; 4]>) {
+    ///     words.field(|words| &words[3]).store(0, Relaxed);
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `choose` returns a reference to something else, which might lie in read-only memory.
+    pub fn field<F: SharedMemory + ?Sized>(
+        self,
+        choose: impl FnOnce(&'a T) -> &'a F,
+    ) -> Writer<'a, F> {
+        let field = choose(self.0);
+        let (whole, part) = (addresses(self.0), addresses(field));
+        assert!(
+            whole.start <= part.start && part.end <= whole.end,
+            "the field does not lie in what this writer may write"
+        );
+        Writer(field)
+    }
+}
+
+fn addresses<T: ?Sized>(value: &T) -> std::ops::Range<usize> {
+    let start = std::ptr::from_ref(value).addr();
+    start..start + size_of_val(value)
+}
+
+impl<T: ?Sized> Clone for Writer<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Writer<'_, T> {}
+impl<T: ?Sized> Copy for Writer<'_, T> {}
 
-impl<T> Deref for Writer<'_, T> {
+impl<T: ?Sized> Deref for Writer<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -141,82 +205,34 @@ impl<T> Deref for Writer<'_, T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Writer<'_, T> {
+impl<T: fmt::Debug + ?Sized> fmt::Debug for Writer<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Writer").field(self.0).finish()
+        f.debug_tuple("Writer").field(&self.0).finish()
     }
 }
 
-/// `N` counters: 64-bit numbers that processes share, each on its own.
-///
-/// Every counter has a cache line to itself, so that those who count do not slow each other down.
-#[derive(Debug)]
-#[repr(C)]
-pub struct Counters<const N: usize>([Counter; N]);
-
-#[derive(Debug)]
-#[repr(C, align(64))]
-struct Counter(AtomicU64);
-
-// SAFETY: the atomics are all that is ever loaded or stored; the padding behind each is never
-// touched. No pointers, every bit pattern of a `u64` is valid, and the methods on `&self` load.
-unsafe impl<const N: usize> SharedMemory for Counters<N> {}
-
-impl<const N: usize> Counters<N> {
-    /// Loads counter `index`.
-    ///
-    /// # Panics
-    ///
-    /// If there is no counter `index`.
-    #[must_use]
-    pub fn get(&self, index: usize) -> u64 {
-        self.0[index].0.load(Ordering::Relaxed)
-    }
-}
-
-impl<const N: usize> Writer<'_, Counters<N>> {
-    /// Stores `value` in counter `index`.
-    ///
-    /// # Panics
-    ///
-    /// If there is no counter `index`.
-    pub fn set(self, index: usize, value: u64) {
-        self.0.0[index].0.store(value, Ordering::Relaxed);
-    }
-
-    /// Adds 1 to counter `index` in one indivisible step.
-    ///
-    /// # Panics
-    ///
-    /// If there is no counter `index`.
-    pub fn add_one(self, index: usize) {
-        self.0.0[index].0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The start of a `T` in shared pages: what an attachment and a mapping have in common.
+/// A `T` in shared pages: what an attachment and a mapping have in common.
 ///
 /// It does not own the pages; the guard around it detaches or unmaps them when it is dropped.
-pub(crate) struct Pages<T, A> {
+pub(crate) struct Pages<T: ?Sized, A> {
     start: NonNull<T>,
     access: PhantomData<A>,
 }
 
-impl<T: SharedMemory, A: Access> Pages<T, A> {
+impl<T: Anonymous + ?Sized, A: Access> Pages<T, A> {
     /// # Safety
     ///
-    /// `start` must be aligned for `T` and start `size_of::<T>()` bytes that stay mapped for as
-    /// long as this value exists: readable, and writable too if `A` says so.
-    pub(crate) unsafe fn new(start: NonNull<c_void>) -> Self {
-        // Attachments and mappings start at a page; no page is smaller than 4 KiB.
-        const { assert!(align_of::<T>() <= 4096) };
-        Self { start: start.cast(), access: PhantomData }
+    /// `start` must be aligned and point to as many bytes as the `T` has, which stay mapped for as
+    /// long as this value exists: readable, and writable too if `A` says so. If others can attach or
+    /// map the same pages, `T` must be [`SharedMemory`].
+    pub(crate) unsafe fn new(start: NonNull<T>) -> Self {
+        Self { start, access: PhantomData }
     }
 
     pub(crate) fn get(&self) -> &T {
-        // SAFETY: `new` was promised an aligned, mapped `T`, and `T: SharedMemory` makes whatever
-        // bytes are there a valid `T` that others may change under a shared reference. The
-        // reference borrows `self`, so it ends before the guard that holds `self` unmaps the pages.
+        // SAFETY: `new` was promised an aligned, mapped `T`, and `T: Anonymous` makes whatever bytes
+        // are there a valid `T` that others may change under a shared reference. The reference
+        // borrows `self`, so it ends before the guard that holds `self` unmaps the pages.
         unsafe { self.start.as_ref() }
     }
 
@@ -225,7 +241,7 @@ impl<T: SharedMemory, A: Access> Pages<T, A> {
     }
 }
 
-impl<T: SharedMemory> Pages<T, ReadWrite> {
+impl<T: Anonymous + ?Sized> Pages<T, ReadWrite> {
     pub(crate) fn writer(&self) -> Writer<'_, T> {
         Writer(self.get())
     }

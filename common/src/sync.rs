@@ -10,6 +10,7 @@
 //!
 //! The package `race-demo` runs the first three against each other.
 
+mod fork;
 pub mod futex;
 pub mod mutex;
 pub mod semaphore;
@@ -29,10 +30,15 @@ mod atomic {
 unsafe impl<const WORDS: usize> SharedMemory for SeqLock<WORDS> {}
 
 impl<const WORDS: usize> Writer<'_, SeqLock<WORDS>> {
-    /// Stores one whole publication, wait-free if `words` is: `WORDS` words, which may be computed
-    /// while they are stored. There must be no other writer: two at once mix their words, and readers
-    /// take the mixture for whole.
-    pub fn publish(self, words: impl IntoIterator<Item = u32>) {
-        SeqLock::publish(&self, words);
+    /// Stores one whole publication: `WORDS` words. It never waits. There must be no other writer: two
+    /// at once mix their words, and readers take the mixture for whole.
+    pub fn publish(self, words: [u32; WORDS]) {
+        self.publish_with(|index| words[index]);
+    }
+
+    /// Stores one whole publication as [`Writer::publish`] does, of words that `word` computes from
+    /// their index while the publication is under way.
+    pub fn publish_with(self, word: impl FnMut(usize) -> u32) {
+        SeqLock::publish(&self, word);
     }
 }

@@ -15,11 +15,95 @@ use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
-use common::cli::{self, LookArgs, Stop, Terminal};
-use common::follow::Changes;
 use common::mapping::{RecordFile, is_awaited};
-use common::text::shown;
-use common::{ReadOnly, SharedConnStat, data, say};
+use common::printable::shown;
+use common::{ReadOnly, SharedConnStat};
+use terminal::args::{self, LookArgs};
+use terminal::watch::{Watch, change, old_record};
+use terminal::{Looks, Stop, Terminal, advice, data, say};
+
+fn main() -> ExitCode {
+    terminal::run(observe)
+}
+
+fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
+    say!(terminal, "reader, pid {}, file {}", process::id(), shown(&args.file));
+    await_file(args, terminal)?;
+
+    // open(2): open the file for reading only.
+    let file = RecordFile::<ReadOnly>::open(&args.file, size_of::<SharedConnStat>())?;
+    say!(terminal, "open: {file}");
+    await_writer(args, &file, terminal)?;
+
+    // mmap(2), PROT_READ and MAP_SHARED: make it part of this process's address
+    // space, to load from only.
+    let shared = file.map::<SharedConnStat>()?;
+    say!(terminal, "mmap: mapped at {:p}, read-only", shared.address());
+
+    // Should somebody truncate the file, the next access is a SIGBUS: say so.
+    shared.explain_sigbus(advice::after_sigbus(&args.file))?;
+
+    let stopped = look(args, &file, &shared, terminal);
+
+    // munmap(2): take it out of the address space again.
+    shared.unmap()?;
+    say!(terminal, "munmap: unmapped");
+    stopped
+}
+
+fn look(
+    args: &Args,
+    file: &RecordFile<ReadOnly>,
+    shared: &SharedConnStat,
+    terminal: &mut Terminal,
+) -> Result<(), Stop> {
+    let named = file.named()?;
+    let mut watch = Watch::new(|| change(&named));
+    let mut looks = Looks::at(shared, &args.look);
+    // Where nobody can tell (see docs/waiting.md), a writer counts as there.
+    let has_company = || Ok(file.has_writer().unwrap_or(true));
+    while let Some(stat) = looks.next(terminal, has_company)? {
+        data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
+        watch.tell(terminal);
+    }
+    if looks.are_alone() {
+        say!(terminal, "the writer has gone: nobody has the file open for writing");
+    }
+    Ok(())
+}
+
+/// A writer may still be to come.
+fn await_file(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
+    if is_awaited(&args.file) && !args.wait.is_zero() {
+        let (wait, how) = (args::human(args.wait), advice::invite_file_writer(&shown(&args.file)));
+        say!(terminal, "no record there yet, waiting up to {wait}; {how}");
+        terminal.wait_until(args.wait, || !is_awaited(&args.file))?;
+    }
+    Ok(())
+}
+
+/// A file stays when its writer ends, so what is in it may be of long ago.
+fn await_writer(
+    args: &Args,
+    file: &RecordFile<ReadOnly>,
+    terminal: &mut Terminal,
+) -> Result<(), Stop> {
+    match file.has_writer() {
+        Ok(true) => {}
+        Ok(false) if args.wait.is_zero() => say!(terminal, "{}", old_record(file)),
+        Ok(false) => {
+            let (wait, how) =
+                (args::human(args.wait), advice::invite_file_writer(&shown(&args.file)));
+            say!(terminal, "{}; waiting up to {wait} for a writer; {how}", old_record(file));
+            terminal.wait_until(args.wait, || !matches!(file.has_writer(), Ok(false)))?;
+        }
+        Err(error) if args.look.follow => {
+            say!(terminal, "cannot tell when the writer goes: {error}");
+        }
+        Err(_) => {}
+    }
+    Ok(())
+}
 
 /// Show the counts in a mapped file
 #[derive(Parser)]
@@ -31,84 +115,7 @@ struct Args {
     #[command(flatten)]
     look: LookArgs,
 
-    /// How long to wait for a file that is not there yet
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = cli::duration)]
+    /// How long to wait for a writer, if there is none yet
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = args::duration)]
     wait: Duration,
-}
-
-fn main() -> ExitCode {
-    cli::run(observe)
-}
-
-fn observe(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
-    say!(terminal, "reader, pid {}, file {}", process::id(), shown(&args.file));
-
-    if is_awaited(&args.file) && !args.wait.is_zero() {
-        let (file, wait) = (shown(&args.file), cli::human(args.wait));
-        say!(
-            terminal,
-            "no record there yet, waiting up to {wait}; in another terminal: cargo run -p mmap-file-writer -- {file}"
-        );
-        terminal.wait_until(args.wait, || !is_awaited(&args.file))?;
-    }
-
-    // open(2): open the file for reading only.
-    let file = RecordFile::open::<ReadOnly>(&args.file, size_of::<SharedConnStat>())?;
-    say!(terminal, "open: {file}");
-
-    // mmap(2), PROT_READ and MAP_SHARED: make it part of this process's address
-    // space, to load from only.
-    let shared = file.map::<SharedConnStat, ReadOnly>()?;
-    say!(terminal, "mmap: mapped at {:p}, read-only", shared.address());
-
-    // Should somebody truncate the file, the next access is a SIGBUS: say so.
-    shared.explain_sigbus(&args.file)?;
-
-    let stopped = match args.look.follow {
-        true => follow(args, &file, &shared, terminal),
-        false => {
-            // close(2): the mapping outlives the file descriptor.
-            drop(file);
-            say!(terminal, "close: the mapping stays");
-            show(args, &shared, terminal)
-        }
-    };
-
-    // munmap(2): take it out of the address space again.
-    shared.unmap()?;
-    say!(terminal, "munmap: unmapped");
-    stopped
-}
-
-fn show(args: &Args, shared: &SharedConnStat, terminal: &mut Terminal) -> Result<(), Stop> {
-    for _ in 0..args.look.ticks() {
-        // Pairs with `increment_below` in mmap-file-writer: with its count
-        // comes everything that it had stored before.
-        let stat = shared.load();
-        data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
-        terminal.pause(args.look.interval)?;
-    }
-    Ok(())
-}
-
-fn follow(
-    args: &Args,
-    file: &RecordFile,
-    shared: &SharedConnStat,
-    terminal: &mut Terminal,
-) -> Result<(), Stop> {
-    if let Err(error) = file.has_writer() {
-        say!(terminal, "cannot tell when the writer goes: {error}");
-    }
-    let has_company = || Ok(file.has_writer().unwrap_or(true));
-    let mut changes = Changes::of(shared);
-    for _ in 0..args.look.ticks() {
-        // Asleep until the count changes (futex); the interval is for writers that wake nobody.
-        let Some(stat) = changes.next(terminal, args.look.interval, has_company)? else {
-            say!(terminal, "the writer has gone: nobody has the file open for writing");
-            break;
-        };
-        data!(terminal, "ip = {}, count: {}", stat.ip(), stat.count)?;
-    }
-    Ok(())
 }

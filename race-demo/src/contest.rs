@@ -4,15 +4,16 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use common::cli::{Stop, Terminal};
+use common::Counters;
 use common::mapping::Mapping;
-use common::process::{Child, fork};
-use common::shared::Counters;
-use common::{Error, ReadWrite, say};
+use common::{Error, ReadWrite};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpid, getppid};
 use serde::Serialize;
+use terminal::process::{Child, start_child};
+use terminal::say;
+use terminal::{Stop, Terminal};
 
 use crate::mechanism::Mechanism;
 use crate::record::{is_torn, record};
@@ -221,7 +222,7 @@ fn start_writer<M: Mechanism>(
 /// Forks a child that ends with its parent, however that ends.
 fn start(work: impl FnOnce() -> Result<(), Stop>, terminal: &mut Terminal) -> Result<Child, Stop> {
     let parent = getpid();
-    let child = fork(terminal, |_| {
+    let child = start_child(terminal, |_| {
         // Without this the children of a killed parent would go on for ever: prctl(2).
         let _ = set_pdeathsig(Signal::SIGKILL);
         // It may have been killed before the call above.

@@ -27,9 +27,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use common::cli::{self, Stop, Terminal};
-use common::{data, say};
 use contest::Contest;
+use terminal::{Stop, Terminal, args};
+use terminal::{data, say};
 
 /// Show the race between a writer and its readers, and three cures
 #[derive(Parser)]
@@ -44,7 +44,7 @@ struct Args {
     readers: u8,
 
     /// How long to measure each mechanism, such as 1s or 10s
-    #[arg(long = "for", value_name = "DURATION", default_value = "1s", value_parser = cli::duration)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "1s", value_parser = args::duration)]
     time: Duration,
 
     /// How many times to kill the writer of each mechanism after that
@@ -71,7 +71,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    cli::run(compare)
+    terminal::run(compare)
 }
 
 fn compare(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {

@@ -1,7 +1,7 @@
 //! A robust mutex around every store and every load.
 
+use common::Counters;
 use common::mapping::Mapping;
-use common::shared::Counters;
 use common::sync::mutex::{Guard, Lock, Mutex};
 use common::{ConnStat, Error, ReadWrite, SharedConnStat};
 

@@ -1,8 +1,9 @@
 //! The results, as a table or as JSON.
 
-use common::cli::{Stop, Terminal};
-use common::{Error, data};
+use common::Error;
 use nix::errno::Errno;
+use terminal::data;
+use terminal::{Stop, Terminal};
 
 use crate::contest::Row;
 
@@ -28,5 +29,5 @@ pub(crate) fn table(rows: &[Row], kills: u32, terminal: &mut Terminal) -> Result
 /// The rows for programs.
 pub(crate) fn json(rows: &[Row]) -> Result<String, Error> {
     serde_json::to_string_pretty(rows)
-        .map_err(|error| Error::new("serde_json", error, Errno::EINVAL, "report this as a bug"))
+        .map_err(|error| Error::new("serde_json", error, Errno::EINVAL))
 }

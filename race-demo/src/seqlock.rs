@@ -1,7 +1,7 @@
 //! A seqlock: readers look again until nothing was published while they looked.
 
+use common::Counters;
 use common::mapping::Mapping;
-use common::shared::Counters;
 use common::sync::seqlock::SeqLock;
 use common::{ConnStat, Error, ReadWrite};
 
@@ -28,12 +28,12 @@ impl Mechanism for Versioned {
 
     fn publish(&self, stat: &ConnStat, halfway: impl Fn()) -> Result<(), Error> {
         let words: [u32; WORDS] = bytemuck::cast(*stat);
-        self.shared.writer().publish(words.into_iter().enumerate().map(|(index, word)| {
+        self.shared.writer().publish_with(|index| {
             if index == WORDS / 2 {
                 halfway();
             }
-            word
-        }));
+            words[index]
+        });
         Ok(())
     }
 

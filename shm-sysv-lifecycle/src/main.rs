@@ -15,37 +15,16 @@ mod claims;
 use std::process::{self, ExitCode};
 
 use clap::Parser;
-use common::cli::{self, Stop, Terminal};
+use common::proc::page_size;
 use common::sysv::{Key, Segment};
-use common::{ReadWrite, SharedText, data, say};
+use common::{ReadWrite, SharedText};
+use terminal::{Stop, Terminal, data, say};
 
 /// 0x6400 bytes of text: the size of the listing's segment, not a whole number of pages.
 type Text = SharedText<{ 0x6400 / 4 }>;
 
-/// Walk one System V segment through its whole life
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// Where to attach the segment the second time
-    #[arg(long, default_value = "0x5000000", value_parser = address)]
-    address: usize,
-
-    /// What `claims.rs` starts after exec: look at this segment from the new program
-    #[arg(long, value_name = "SHMID", hide = true)]
-    after_exec: Option<i32>,
-}
-
-fn address(text: &str) -> Result<usize, String> {
-    text.strip_prefix("0x")
-        .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-        .filter(|address| *address > 0 && address % 0x1000 == 0)
-        .ok_or_else(|| {
-            "an address is hexadecimal and a multiple of the page size, such as 0x5000000".into()
-        })
-}
-
 fn main() -> ExitCode {
-    cli::run(|args: &Args, terminal| match args.after_exec {
+    terminal::run(|args: &Args, terminal| match args.after_exec {
         Some(id) => claims::after_exec(id, terminal),
         None => live(args, terminal),
     })
@@ -61,7 +40,7 @@ fn live(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
     let stopped =
         listing(args, &segment, terminal).and_then(|()| claims::try_all(args, &segment, terminal));
 
-    // shmctl(2), IPC_RMID: remove it. Without this it would stay until the next boot.
+    // shmctl(2), IPC_RMID: remove it. Without this it would stay when the process ends.
     segment.remove()?;
     say!(terminal, "shmctl(IPC_RMID): segment {} removed", segment.id());
     stopped
@@ -77,19 +56,53 @@ fn listing(args: &Args, segment: &Segment, terminal: &mut Terminal) -> Result<()
     data!(terminal, "segment size: {}", status.size)?;
 
     shared.writer().store("Hello, world.");
+    args.pause(terminal)?;
 
     // shmdt(2): detach it. The segment and the text in it stay.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
 
-    // shmat(2) again, at an address of our choice.
+    // shmat(2), at an address of our choice this time.
     let shared = segment.attach_at::<Text, ReadWrite>(args.address)?;
     data!(terminal, "shared memory reattached at address {:p}", shared.address())?;
 
     data!(terminal, "{}", shared.load())?;
+    args.pause(terminal)?;
 
-    // shmdt(2) again.
     shared.detach()?;
     say!(terminal, "shmdt: detached");
     Ok(())
+}
+
+/// Walk one System V segment through its whole life
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where to attach the segment the second time
+    #[arg(long, default_value = "0x5000000", value_parser = address)]
+    address: usize,
+
+    /// Wait for Enter after each step, to look at ipcs -m and /proc in a second terminal
+    #[arg(long)]
+    step: bool,
+
+    /// What `claims.rs` starts after exec: look at this segment from the new program
+    #[arg(long, value_name = "SHMID", hide = true)]
+    after_exec: Option<i32>,
+}
+
+fn address(text: &str) -> Result<usize, String> {
+    text.strip_prefix("0x")
+        .and_then(|digits| usize::from_str_radix(digits, 16).ok())
+        .filter(|address| *address > 0 && address.is_multiple_of(page_size()))
+        .ok_or_else(|| {
+            "an address is hexadecimal and a multiple of the page size, such as 0x5000000".into()
+        })
+}
+
+impl Args {
+    /// With `--step`, the end of a step.
+    fn pause(&self, terminal: &mut Terminal) -> Result<(), Stop> {
+        if self.step { terminal.wait_for_enter() } else { Ok(()) }
+    }
 }

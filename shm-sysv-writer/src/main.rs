@@ -17,9 +17,67 @@ use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
-use common::cli::{self, KeyArgs, Mode, Stop, Terminal};
 use common::sysv::Segment;
-use common::{ConnStat, ReadWrite, SharedConnStat, Writer, data, say};
+use common::{ConnStat, ReadWrite, SharedConnStat, Writer};
+use terminal::args::{self, KeyArgs, Mode};
+use terminal::watch::{Watch, removal, what_remains};
+use terminal::{Stop, Terminal, data, say};
+
+fn main() -> ExitCode {
+    terminal::run(publish)
+}
+
+fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
+    let key = args.key.key()?;
+    say!(terminal, "writer, pid {}, {key}", process::id());
+
+    // shmget(2): find the segment that the key names, or create one (IPC_CREAT).
+    let size = size_of::<SharedConnStat>();
+    let segment = match args.exclusive {
+        true => Segment::create(key, size, args.mode.0)?,
+        false => Segment::open_or_create(key, size, args.mode.0)?,
+    };
+    say!(terminal, "shmget: {segment}");
+
+    // shmat(2): make it part of this process's address space.
+    let attached = segment.attach::<SharedConnStat, ReadWrite>();
+    let shared = attached.map_err(|error| segment.abandon(error))?;
+    say!(terminal, "shmat: Memory attached at {:p}", shared.address());
+
+    let start = ConnStat::new(args.ip);
+    match args.join {
+        false => shared.writer().store(&start),
+        // Others may be counting: leave the count, and the text too if there is one.
+        true if shared.load().ip().is_empty() => shared.writer().store_ip(&start),
+        true => {}
+    }
+    let stopped = count(args, &segment, shared.writer(), terminal);
+
+    // shmdt(2): take it out of the address space again. The segment itself stays.
+    shared.detach()?;
+    say!(terminal, "shmdt: detached");
+    say!(terminal, "{}", what_remains(&segment));
+    stopped
+}
+
+fn count(
+    args: &Args,
+    segment: &Segment,
+    shared: Writer<'_, SharedConnStat>,
+    terminal: &mut Terminal,
+) -> Result<(), Stop> {
+    let mut watch = Watch::new(|| removal(segment));
+    for _ in 0..args.ticks {
+        // Pairs with `load` in the reader: who sees this count sees all that was stored before it.
+        let count = shared.increment();
+        // Wake the readers that sleep until the count changes (--follow).
+        shared.wake();
+        data!(terminal, "count: {count}")?;
+        watch.tell(terminal);
+        terminal.pause(args.interval)?;
+    }
+    Ok(())
+}
 
 /// Count in a System V shared memory segment; shm-sysv-reader shows the counts
 #[derive(Parser)]
@@ -37,7 +95,7 @@ struct Args {
     ticks: u32,
 
     /// Pause after each count, such as 1s, 10ms or 0s
-    #[arg(short, long, default_value = "1s", value_parser = cli::duration)]
+    #[arg(short, long, default_value = "1s", value_parser = args::duration)]
     interval: Duration,
 
     /// Permission bits of a new segment, octal
@@ -51,59 +109,4 @@ struct Args {
     /// Count on from what is there instead of starting again at 0
     #[arg(long)]
     join: bool,
-}
-
-fn main() -> ExitCode {
-    cli::run(publish)
-}
-
-fn publish(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
-    let key = args.key.key()?;
-    say!(terminal, "writer, pid {}, {key}", process::id());
-
-    // shmget(2): find the segment that the key names, or create one (IPC_CREAT).
-    let size = size_of::<SharedConnStat>();
-    let segment = match args.exclusive {
-        true => Segment::create(key, size, args.mode.0)?,
-        false => Segment::open_or_create(key, size, args.mode.0)?,
-    };
-    say!(terminal, "shmget: {segment}");
-
-    // shmat(2): make it part of this process's address space. If that fails,
-    // remove it if it is new.
-    let shared =
-        segment.attach::<SharedConnStat, ReadWrite>().map_err(|error| segment.abandon(error))?;
-    say!(terminal, "shmat: Memory attached at {:p}", shared.address());
-
-    let start = ConnStat::new(args.ip);
-    match args.join {
-        false => shared.writer().store(&start),
-        // Others may be counting: leave the count, and the text too if there is one.
-        true if shared.load().ip().is_empty() => shared.writer().store_ip(&start),
-        true => {}
-    }
-    let stopped = count(args, shared.writer(), terminal);
-
-    // shmdt(2): take it out of the address space again. The segment itself stays.
-    shared.detach()?;
-    say!(terminal, "shmdt: detached");
-    say!(terminal, "{}", segment.what_remains());
-    stopped
-}
-
-fn count(
-    args: &Args,
-    shared: Writer<'_, SharedConnStat>,
-    terminal: &mut Terminal,
-) -> Result<(), Stop> {
-    for _ in 0..args.ticks {
-        // Pairs with `load` in shm-sysv-reader: a reader that sees this count
-        // sees everything that was stored before it.
-        let count = shared.increment();
-        // Wake the readers that sleep until the count changes (--follow).
-        shared.wake();
-        data!(terminal, "count: {count}")?;
-        terminal.pause(args.interval)?;
-    }
-    Ok(())
 }

@@ -12,44 +12,39 @@
 //!
 //! See pthread_mutexattr_setrobust(3) and pthread_mutex_consistent(3).
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 
 use nix::errno::Errno;
 
-use crate::error::{Error, Result};
-use crate::mapping::Mapping;
-use crate::shared::{ReadWrite, SharedMemory, Writer};
+use super::fork;
+use crate::error::{Error, Refusal, Result};
+use crate::mapping::Area;
+use crate::shared::{Anonymous, Writer};
 
 /// A value in anonymous shared pages that only the owner of its mutex reaches.
 ///
 /// A parent makes it and then forks; its children inherit it. There is no way to find one in a
 /// segment or a file: whoever locks bytes that are no mutex is at their mercy.
-pub struct Mutex<T: SharedMemory> {
-    shared: ManuallyDrop<Mapping<Locked<T>, ReadWrite>>,
+pub struct Mutex<T: Anonymous> {
+    area: ManuallyDrop<Area>,
     /// Whether this process owns the mutex.
     owned: Cell<bool>,
+    value: PhantomData<T>,
 }
 
-/// The mutex and what it protects, as they lie in memory.
+/// The mutex and what it protects, as they lie in the pages. Neither is ever a Rust value as a whole:
+/// the C library keeps pointers in `raw`, and only `value` is made for sharing.
 #[repr(C)]
 struct Locked<T> {
-    raw: UnsafeCell<libc::pthread_mutex_t>,
+    raw: libc::pthread_mutex_t,
     value: T,
 }
 
-// SAFETY: `raw` is passed only to the C library's pthread functions, which are made for memory that
-// several threads and processes use at once; `value` is `Sync` itself.
-unsafe impl<T: SharedMemory> Sync for Locked<T> {}
-
-// SAFETY: `value` keeps the promises itself. The bytes of `raw` are never a Rust value: only their
-// address is passed on. The type is private, so it stands only in pages that `Mutex::anonymous`
-// has made, and what could store through a shared reference is behind `Mutex::lock`.
-unsafe impl<T: SharedMemory> SharedMemory for Locked<T> {}
-
-impl<T: SharedMemory> Mutex<T> {
+impl<T: Anonymous> Mutex<T> {
     /// Maps new pages, filled with zeros, and puts a mutex in front of them that nobody owns:
     /// mmap(2), then pthread_mutex_init(3) with `PTHREAD_PROCESS_SHARED` and
     /// `PTHREAD_MUTEX_ROBUST`.
@@ -58,7 +53,8 @@ impl<T: SharedMemory> Mutex<T> {
     ///
     /// `ENOMEM`; `ENOTSUP` where the C library has no such mutexes.
     pub fn anonymous() -> Result<Self> {
-        let shared = Mapping::<Locked<T>, ReadWrite>::anonymous()?;
+        const { assert!(align_of::<Locked<T>>() <= 4096, "aligned like no page") };
+        let area = Area::anonymous(size_of::<Locked<T>>())?;
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: the pointer is to memory for attributes, which the call initialises.
         let done = unsafe { libc::pthread_mutexattr_init(attributes.as_mut_ptr()) };
@@ -77,26 +73,41 @@ impl<T: SharedMemory> Mutex<T> {
         check("pthread_mutexattr_setrobust", done)?;
         // SAFETY: `raw` is memory for a mutex, writable, in pages that nobody else has seen yet; the
         // attributes are initialised.
-        let done = unsafe { libc::pthread_mutex_init(shared.raw.get(), &raw const attributes) };
+        let done = unsafe {
+            libc::pthread_mutex_init(area.start().as_ptr().cast(), &raw const attributes)
+        };
         check("pthread_mutex_init", done)?;
-        Ok(Self { shared: ManuallyDrop::new(shared), owned: Cell::new(false) })
+        let area = ManuallyDrop::new(area);
+        Ok(Self { area, owned: Cell::new(false), value: PhantomData })
+    }
+
+    fn raw(&self) -> *mut libc::pthread_mutex_t {
+        // The first field of `Locked`.
+        self.area.start().as_ptr().cast()
+    }
+
+    fn value(&self) -> &T {
+        // SAFETY: the pages have room for a `Locked`, so the field lies within them.
+        let value = unsafe { self.area.start().byte_add(offset_of!(Locked<T>, value)) };
+        // SAFETY: it is aligned, since `Locked` starts at a page; the pages stay mapped while `self`
+        // exists; `T: Anonymous` makes whatever is there a `T` that others may change.
+        unsafe { value.cast().as_ref() }
     }
 
     /// Waits until nobody owns the mutex and takes it: pthread_mutex_lock(3). Whoever locks it a
-    /// second time while owning it waits for ever. Signals that a
-    /// [`Terminal`](crate::cli::Terminal) has blocked do not end the wait.
+    /// second time while owning it waits for ever. Signals do not end the wait.
     ///
     /// # Errors
     ///
     /// `ENOTRECOVERABLE` if an owner has died and the next one did not repair the value.
     pub fn lock(&self) -> Result<Lock<'_, T>> {
         // SAFETY: `raw` has been a mutex since `anonymous`, and stays mapped while `self` exists.
-        let done = unsafe { libc::pthread_mutex_lock(self.shared.raw.get()) };
+        let done = unsafe { libc::pthread_mutex_lock(self.raw()) };
         if done != libc::EOWNERDEAD {
             check("pthread_mutex_lock", done)?;
         }
         self.owned.set(true);
-        let guard = Guard { mutex: self };
+        let guard = Guard { mutex: self, owner: fork::Owner::here() };
         Ok(if done == libc::EOWNERDEAD {
             Lock::OwnerDied(Broken { guard })
         } else {
@@ -105,18 +116,18 @@ impl<T: SharedMemory> Mutex<T> {
     }
 }
 
-impl<T: SharedMemory> Drop for Mutex<T> {
+impl<T: Anonymous> Drop for Mutex<T> {
     fn drop(&mut self) {
         // A guard that was forgotten leaves the mutex in this thread's list of robust mutexes,
         // which the C library goes on to follow: such pages must stay mapped.
         if !self.owned.get() {
-            // SAFETY: nobody uses `shared` after this, since `self` is on its way out.
-            unsafe { ManuallyDrop::drop(&mut self.shared) };
+            // SAFETY: nobody uses `area` after this, since `self` is on its way out.
+            unsafe { ManuallyDrop::drop(&mut self.area) };
         }
     }
 }
 
-impl<T: SharedMemory> fmt::Debug for Mutex<T> {
+impl<T: Anonymous> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mutex").field("owned", &self.owned).finish_non_exhaustive()
     }
@@ -125,7 +136,7 @@ impl<T: SharedMemory> fmt::Debug for Mutex<T> {
 /// The mutex, locked; and whether the value behind it can be trusted.
 #[derive(Debug)]
 #[must_use = "dropped at once, it protects nothing"]
-pub enum Lock<'a, T: SharedMemory> {
+pub enum Lock<'a, T: Anonymous> {
     /// The last owner unlocked the mutex itself.
     Clean(Guard<'a, T>),
     /// The last owner died, perhaps in the middle of a store: `EOWNERDEAD`.
@@ -137,45 +148,61 @@ pub enum Lock<'a, T: SharedMemory> {
 /// Dropping it unrepaired unlocks the mutex and makes it unusable for everybody, for good.
 #[derive(Debug)]
 #[must_use = "dropped unrepaired, it makes the mutex unusable for everybody"]
-pub struct Broken<'a, T: SharedMemory> {
+pub struct Broken<'a, T: Anonymous> {
     guard: Guard<'a, T>,
 }
 
-impl<'a, T: SharedMemory> Broken<'a, T> {
+impl<'a, T: Anonymous> Broken<'a, T> {
     /// Has `repair` make the value whole, and then declares it so: pthread_mutex_consistent(3).
     ///
     /// # Errors
     ///
-    /// None that the types here allow; `EINVAL` means a mutex whose owner has not died.
+    /// Refused in a fork of the process that took the lock, before `repair` is called. None else that
+    /// the types here allow; `EINVAL` means a mutex whose owner has not died.
     pub fn repair(self, repair: impl FnOnce(Writer<'_, T>)) -> Result<Guard<'a, T>> {
+        if !self.guard.owner.is_here() {
+            return Err(Error::refused("pthread_mutex_consistent", OBJECT, Refusal::Inherited));
+        }
         repair(self.guard.writer());
         // SAFETY: `raw` is a mutex, and this thread owns it.
-        let done = unsafe { libc::pthread_mutex_consistent(self.guard.mutex.shared.raw.get()) };
+        let done = unsafe { libc::pthread_mutex_consistent(self.guard.mutex.raw()) };
         check("pthread_mutex_consistent", done)?;
         Ok(self.guard)
     }
 }
 
 /// The lock on a whole value. Dropping it unlocks the mutex: pthread_mutex_unlock(3).
+///
+/// It belongs to the process that took it. The copy of it that a fork makes unlocks nothing, and gives
+/// no right to the value.
 #[derive(Debug)]
 #[must_use = "dropped at once, it protects nothing"]
-pub struct Guard<'a, T: SharedMemory> {
+pub struct Guard<'a, T: Anonymous> {
     // `Mutex` holds a `Cell`, so a guard stays with the thread that locked, as it must.
     mutex: &'a Mutex<T>,
+    owner: fork::Owner,
 }
 
-impl<T: SharedMemory> Guard<'_, T> {
+impl<T: Anonymous> Guard<'_, T> {
     /// The right to load and store the value.
+    ///
+    /// # Panics
+    ///
+    /// In a fork of the process that took the lock.
     #[must_use]
     pub fn writer(&self) -> Writer<'_, T> {
-        self.mutex.shared.writer().field(|locked| &locked.value)
+        assert!(self.owner.is_here(), "{}", Refusal::Inherited);
+        Writer::new(self.mutex.value())
     }
 }
 
-impl<T: SharedMemory> Drop for Guard<'_, T> {
+impl<T: Anonymous> Drop for Guard<'_, T> {
     fn drop(&mut self) {
+        if !self.owner.is_here() {
+            return;
+        }
         // SAFETY: `raw` is a mutex, and this thread owns it: that is what a guard is.
-        unsafe { libc::pthread_mutex_unlock(self.mutex.shared.raw.get()) };
+        unsafe { libc::pthread_mutex_unlock(self.mutex.raw()) };
         self.mutex.owned.set(false);
     }
 }
@@ -184,16 +211,8 @@ impl<T: SharedMemory> Drop for Guard<'_, T> {
 fn check(call: &'static str, done: c_int) -> Result<()> {
     match done {
         0 => Ok(()),
-        error => Err(failed(call, Errno::from_raw(error))),
+        error => Err(Error::new(call, OBJECT, Errno::from_raw(error))),
     }
 }
 
-fn failed(call: &'static str, errno: Errno) -> Error {
-    let help = match errno {
-        Errno::ENOTRECOVERABLE => {
-            "an owner died and nobody repaired the value: start all programs that use it anew"
-        }
-        _ => "see pthread_mutex_lock(3)",
-    };
-    Error::new(call, "the mutex in shared memory", errno, help)
-}
+const OBJECT: &str = "the mutex in shared memory";

@@ -3,7 +3,7 @@
 //! | | |
 //! | --- | --- |
 //! | guarantees | one holder at a time, if everybody locks |
-//! | progress | blocking: one or two system calls for each lock and unlock, even without contention |
+//! | progress | blocking: a system call for each lock and each unlock, even without contention |
 //! | needs | a kernel object beside the memory, which outlives its processes as a segment does |
 //! | the holder dies | `SEM_UNDO` has the kernel give the semaphore back, so nobody hangs; but the data is as the dead process left it, and nothing tells the next holder |
 //!
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use crate::error::{Error, Result};
+use super::fork;
+use crate::error::{Error, Refusal, Result};
 use crate::sysv::Key;
 
 /// A set of one semaphore, which counts 1 when free and 0 when held.
@@ -25,6 +26,10 @@ use crate::sysv::Key;
 pub struct Semaphore {
     id: c_int,
 }
+
+/// `SEM_UNDO` as a field of `struct sembuf` takes it; the libc crate has it as an int.
+#[allow(clippy::cast_possible_truncation, reason = "0x1000")]
+const SEM_UNDO: c_short = libc::SEM_UNDO as c_short;
 
 /// How long [`Semaphore::open_or_create`] waits for the process that created the set.
 const INITIALISED: Duration = Duration::from_secs(1);
@@ -39,7 +44,7 @@ impl Semaphore {
     pub fn create(key: Key, mode: u32) -> Result<Self> {
         let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777).cast_signed();
         let semaphore = Self { id: semget(key, 1, flags)? };
-        // A new set counts 0, that is, held. Without SEM_UNDO: the count must outlive this process.
+        // On Linux a new set counts 0, that is, held; POSIX leaves that open. Without SEM_UNDO: the count must outlive this process.
         if let Err(error) = semaphore.add(1, 0) {
             let _ = semaphore.remove();
             return Err(error);
@@ -75,23 +80,19 @@ impl Semaphore {
         let start = Instant::now();
         loop {
             let status = self.status()?;
-            let refused = |reason: &str| {
+            let refused = |refusal| {
                 let object = format_args!("semaphore set {}", self.id);
-                let help = format!(
-                    "ipcs -s -i {0} shows whose it is; if it is yours, ipcrm -s {0} removes it; or choose another key",
-                    self.id
-                );
-                Err(Error::refused("semget", object, reason, help))
+                Err(Error::refused("semget", object, refusal))
             };
             if status.sem_nsems != 1 {
-                return refused("it is a set of more than one, so it is not one of ours");
+                return refused(Refusal::SetOfMany);
             }
             // `sem_otime`: when semop(2) was last called, in seconds since 1970; 0 for never.
             if status.sem_otime != 0 {
                 return Ok(self);
             }
             if start.elapsed() > INITIALISED {
-                return refused("the process that created it has never set its count by semop");
+                return refused(Refusal::NeverInitialised);
             }
             // The creator is between two system calls: let it go on.
             thread::yield_now();
@@ -116,16 +117,15 @@ impl Semaphore {
 
     /// Waits until the semaphore is free and takes it: semop(2) with -1 and `SEM_UNDO`.
     ///
-    /// Signals do not end the wait: those that a [`Terminal`](crate::cli::Terminal) has blocked wait
-    /// too, and only SIGKILL gets through.
+    /// Signals that are blocked wait too, and those that are handled do not end the wait.
     ///
     /// # Errors
     ///
     /// `EIDRM` or `EINVAL` if the set has been removed, `ENOSPC` at the limit of processes with an
     /// undo list (SEMMNU).
     pub fn lock(&self) -> Result<Held<'_>> {
-        self.add(-1, libc::SEM_UNDO)?;
-        Ok(Held { semaphore: self })
+        self.add(-1, SEM_UNDO)?;
+        Ok(Held { semaphore: self, owner: fork::Owner::here() })
     }
 
     /// Removes the set at once, whoever uses it: semctl(2) `IPC_RMID`.
@@ -139,9 +139,7 @@ impl Semaphore {
         Errno::result(removed).map(drop).map_err(|errno| self.failed("semctl(IPC_RMID)", errno))
     }
 
-    fn add(&self, number: c_short, flags: c_int) -> Result<()> {
-        // SEM_UNDO is 0x1000, so it fits.
-        let flags = c_short::try_from(flags).unwrap_or(0);
+    fn add(&self, number: c_short, flags: c_short) -> Result<()> {
         let mut operation = libc::sembuf { sem_num: 0, sem_op: number, sem_flg: flags };
         loop {
             // SAFETY: the pointer is to one `sembuf`, as the count says, and the kernel only reads.
@@ -155,44 +153,31 @@ impl Semaphore {
     }
 
     fn failed(&self, call: &'static str, errno: Errno) -> Error {
-        let help = match errno {
-            Errno::EACCES if call == "semop" => {
-                "its mode does not let you alter it: 0600 lets its owner"
-            }
-            Errno::EINVAL | Errno::EIDRM => {
-                "the set has been removed: `ipcs -s` lists those that exist"
-            }
-            Errno::EPERM | Errno::EACCES => "the set is another user's: `ipcs -s` shows whose",
-            _ => "see semop(2) and semctl(2)",
-        };
-        Error::new(call, format_args!("semaphore set {}", self.id), errno, help)
+        Error::new(call, format_args!("semaphore set {}", self.id), errno)
     }
 }
 
 fn semget(key: Key, count: c_int, flags: c_int) -> Result<c_int> {
     // SAFETY: semget takes three numbers and touches no memory of ours.
-    Errno::result(unsafe { libc::semget(key.as_raw(), count, flags) }).map_err(|errno| {
-        let help = match errno {
-            Errno::EEXIST => "the key has a set already: choose another one",
-            Errno::ENOENT => "no set has this key: `ipcs -s` lists those that exist",
-            Errno::ENOSPC => "the system's limit is reached: `ipcs -s -l` shows it; `ipcrm -s SEMID` removes a set of yours that nobody needs",
-            Errno::EACCES => "the set is another user's: `ipcs -s` shows whose; choose another key",
-            _ => "see semget(2)",
-        };
-        Error::new("semget", key, errno, help)
-    })
+    let id = unsafe { libc::semget(key.as_raw(), count, flags) };
+    Errno::result(id).map_err(|errno| Error::new("semget", key, errno))
 }
 
 /// The semaphore, held. Dropping it gives it back: semop(2) with +1 and `SEM_UNDO`.
+///
+/// It belongs to the process that took it: the copy of it that a fork makes gives nothing back.
 #[derive(Debug)]
 #[must_use = "dropped at once, it protects nothing"]
 pub struct Held<'a> {
     semaphore: &'a Semaphore,
+    owner: fork::Owner,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // It can fail only if the set has been removed; whoever waits for it is told so too.
-        let _ = self.semaphore.add(1, libc::SEM_UNDO);
+        if self.owner.is_here() {
+            // It can fail only if the set has been removed; whoever waits for it is told so too.
+            let _ = self.semaphore.add(1, SEM_UNDO);
+        }
     }
 }

@@ -74,14 +74,14 @@ impl<const WORDS: usize> SeqLock<WORDS> {
     /// Where a dead writer has left the sequence odd it stays so until the words are stored: no
     /// reader has taken the dead writer's words, and none takes these before they are whole.
     ///
-    /// `words` yields `WORDS` words; it may compute them while they are stored.
-    pub(super) fn publish(&self, words: impl IntoIterator<Item = u32>) {
+    /// `word` gives each word by its index.
+    pub(super) fn publish(&self, mut word: impl FnMut(usize) -> u32) {
         let odd = self.sequence.load(Ordering::Relaxed) | 1;
         self.sequence.store(odd, Ordering::Relaxed);
         // The words are stored after the odd number.
         fence(Ordering::Release);
-        for (shared, word) in self.words.iter().zip(words) {
-            shared.store(word, Ordering::Relaxed);
+        for (index, shared) in self.words.iter().enumerate() {
+            shared.store(word(index), Ordering::Relaxed);
         }
         // The even number is stored after the words.
         fence(Ordering::Release);

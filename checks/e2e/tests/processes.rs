@@ -1,0 +1,289 @@
+//! The locks, the seqlock and the futex between real processes, some of which are killed.
+//!
+//! This test has no harness: cargo's runs every test in a thread, and a process with threads must
+//! not fork.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use common::Counters;
+use common::mapping::Mapping;
+use common::sync::mutex::{Lock, Mutex};
+use common::sync::semaphore::Semaphore;
+use common::sync::seqlock::SeqLock;
+use common::sysv::{Key, Segment};
+use common::{ConnStat, ReadOnly, ReadWrite, SharedConnStat};
+use terminal::process::{Child, start_child};
+use terminal::{Stop, Terminal};
+
+type Test = fn(&mut Terminal) -> Result<(), Stop>;
+
+const TESTS: [(&str, Test); 10] = [
+    ("a semaphore keeps processes apart", semaphore_keeps_apart),
+    ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
+    ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
+    ("a set of more than one semaphore is refused", semaphore_of_a_stranger),
+    ("a killed holder's semaphore is given back, its data is not", semaphore_of_the_killed),
+    ("a mutex keeps processes apart", mutex_keeps_apart),
+    ("a killed owner's mutex must be repaired", mutex_of_the_killed),
+    ("a mutex that nobody repairs is lost", mutex_unrepaired),
+    ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
+    ("a futex wakes a reader in another process", futex_wakes),
+];
+
+fn main() -> ExitCode {
+    let mut terminal = Terminal::new().expect("signals");
+    for (name, test) in TESTS {
+        if let Err(stop) = test(&mut terminal) {
+            println!("test {name} ... FAILED: {stop:?}");
+            return ExitCode::FAILURE;
+        }
+        println!("test {name} ... ok");
+    }
+    println!("\ntest result: ok. {} passed; 0 failed", TESTS.len());
+    ExitCode::SUCCESS
+}
+
+/// Fails a test of a process that may not panic half-way through a fork.
+fn expect(what: &str, holds: bool) {
+    assert!(holds, "{what}");
+}
+
+const PROCESSES: usize = 4;
+const ROUNDS: u64 = 5_000;
+
+/// Has each of some processes add to a counter in two steps, load and store, under `locked`: any
+/// two that overlap lose a count.
+fn count_in_two_steps(
+    terminal: &mut Terminal,
+    total: impl Fn() -> u64,
+    locked: impl Fn() -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let children: Vec<Child> = (0..PROCESSES)
+        .map(|_| start_child(terminal, |_| (0..ROUNDS).try_for_each(|_| locked())))
+        .collect::<Result<_, _>>()?;
+    for child in children {
+        child.wait(terminal)?;
+    }
+    expect("no count is lost", total() == ROUNDS * PROCESSES as u64);
+    Ok(())
+}
+
+fn semaphore_keeps_apart(terminal: &mut Terminal) -> Result<(), Stop> {
+    let semaphore = Semaphore::create(Key::Private, 0o600)?;
+    let counters = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let counted = count_in_two_steps(
+        terminal,
+        || counters.get(0),
+        || {
+            let _held = semaphore.lock()?;
+            counters.writer().set(0, counters.get(0) + 1);
+            Ok(())
+        },
+    );
+    semaphore.remove()?;
+    counted
+}
+
+fn semaphore_is_initialised_once(terminal: &mut Terminal) -> Result<(), Stop> {
+    let key = Key::Number(0x5e3a_0000 | (std::process::id() & 0xffff).cast_signed());
+    let counters = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let counted = count_in_two_steps(
+        terminal,
+        || counters.get(0),
+        || {
+            // Every round looks it up anew, so that creation, too, is raced for.
+            let semaphore = Semaphore::open_or_create(key, 0o600)?;
+            let _held = semaphore.lock()?;
+            counters.writer().set(0, counters.get(0) + 1);
+            Ok(())
+        },
+    );
+    Semaphore::open_or_create(key, 0o600)?.remove()?;
+    counted
+}
+
+fn semaphore_never_initialised(_: &mut Terminal) -> Result<(), Stop> {
+    let number = 0x5e3b_0000 | (std::process::id() & 0xffff).cast_signed();
+    // SAFETY: semget takes three numbers.
+    let id = unsafe { libc::semget(number, 1, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+    expect("a new set", id >= 0);
+    let found = Semaphore::open_or_create(Key::Number(number), 0o600);
+    // SAFETY: IPC_RMID takes no fourth argument.
+    expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
+    let error = found.expect_err("nobody has set its count").to_string();
+    expect(&error, error.contains("never set its count") && error.contains("ipcrm -s"));
+    Ok(())
+}
+
+fn semaphore_of_a_stranger(_: &mut Terminal) -> Result<(), Stop> {
+    let number = 0x5e3c_0000 | (std::process::id() & 0xffff).cast_signed();
+    // SAFETY: semget takes three numbers.
+    let id = unsafe { libc::semget(number, 3, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
+    expect("a new set", id >= 0);
+    let found = Semaphore::open_or_create(Key::Number(number), 0o600);
+    // SAFETY: IPC_RMID takes no fourth argument.
+    expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
+    let error = found.expect_err("a set of three").to_string();
+    expect(&error, error.contains("not one of ours"));
+    Ok(())
+}
+
+/// Forks a child that calls `hold` and is killed while it holds whatever that takes.
+fn kill_while_holding(
+    terminal: &mut Terminal,
+    counters: &Mapping<Counters<2>, ReadWrite>,
+    hold: impl FnOnce() -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let child = start_child(terminal, |_| hold())?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while counters.get(HALF_DONE) == 0 {
+        expect("the child holds the lock", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    // Dropping a child kills it, with SIGKILL.
+    drop(child);
+    Ok(())
+}
+
+/// Index of the half of the data that a killed holder gets to write; [`DONE`] is the other.
+const HALF_DONE: usize = 0;
+const DONE: usize = 1;
+
+fn for_ever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+fn semaphore_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    let semaphore = Semaphore::create(Key::Private, 0o600)?;
+    let data = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
+    let killed = kill_while_holding(terminal, &data, || {
+        let _held = semaphore.lock()?;
+        data.writer().set(HALF_DONE, 1);
+        for_ever()
+    });
+    let locked = killed.and_then(|()| Ok(semaphore.lock()?)).map(drop);
+    semaphore.remove()?;
+    locked?;
+    expect("the data is half written", (data.get(HALF_DONE), data.get(DONE)) == (1, 0));
+    Ok(())
+}
+
+fn mutex_keeps_apart(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mutex = Mutex::<Counters<1>>::anonymous()?;
+    let total = || match mutex.lock() {
+        Ok(Lock::Clean(guard)) => guard.writer().get(0),
+        other => panic!("{other:?}"),
+    };
+    count_in_two_steps(terminal, total, || match mutex.lock()? {
+        Lock::Clean(guard) => {
+            guard.writer().set(0, guard.writer().get(0) + 1);
+            Ok(())
+        }
+        Lock::OwnerDied(_) => panic!("nobody died"),
+    })
+}
+
+fn mutex_whose_owner_died(
+    terminal: &mut Terminal,
+) -> Result<(Mutex<Counters<2>>, Mapping<Counters<2>, ReadWrite>), Stop> {
+    let mutex = Mutex::<Counters<2>>::anonymous()?;
+    let signal = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
+    kill_while_holding(terminal, &signal, || {
+        let lock = mutex.lock()?;
+        if let Lock::Clean(guard) = &lock {
+            guard.writer().set(HALF_DONE, 1);
+            signal.writer().set(HALF_DONE, 1);
+        }
+        for_ever()
+    })?;
+    Ok((mutex, signal))
+}
+
+fn mutex_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    let (mutex, _) = mutex_whose_owner_died(terminal)?;
+    match mutex.lock()? {
+        Lock::Clean(_) => panic!("the owner died, and nobody says so"),
+        Lock::OwnerDied(broken) => {
+            let guard = broken.repair(|data| data.set(DONE, data.get(HALF_DONE)))?;
+            expect("repaired", guard.writer().get(DONE) == 1);
+        }
+    }
+    expect("it is whole from here on", matches!(mutex.lock()?, Lock::Clean(_)));
+    Ok(())
+}
+
+fn mutex_unrepaired(terminal: &mut Terminal) -> Result<(), Stop> {
+    let (mutex, _) = mutex_whose_owner_died(terminal)?;
+    drop(mutex.lock()?);
+    let error = mutex.lock().expect_err("it is lost");
+    expect("not recoverable", error.errno() == Some(nix::errno::Errno::ENOTRECOVERABLE));
+    Ok(())
+}
+
+fn seqlock_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    const WORDS: usize = 17;
+    let segment = Segment::create(Key::Private, size_of::<SeqLock<WORDS>>(), 0o600)?;
+    let attached = segment.attach::<SeqLock<WORDS>, ReadWrite>();
+    let reading = segment.attach::<SeqLock<WORDS>, ReadOnly>();
+    // Marked while attached: gone with the last detach, however this ends.
+    segment.remove()?;
+    let (attached, reading) = (attached?, reading?);
+    let (mut left_odd, mut snapshots) = (0, 0);
+    for round in 0..200_u32 {
+        let writer = start_child(terminal, |_| {
+            for number in 0.. {
+                attached.writer().publish([round ^ number; WORDS]);
+            }
+            Ok(())
+        })?;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(2) {
+            if let Ok(words) = reading.snapshot(100) {
+                expect("all words are of one publication", words == [words[0]; WORDS]);
+                snapshots += 1;
+            }
+        }
+        // Dropping a child kills it: here in the middle of a publication, more often than not.
+        drop(writer);
+        if attached.is_publishing() {
+            left_odd += 1;
+            expect("no half publication is taken", reading.snapshot(100).is_err());
+        }
+        attached.writer().publish([round; WORDS]);
+        expect("the next writer makes it whole", reading.snapshot(1) == Ok([round; WORDS]));
+    }
+    expect("some snapshots", snapshots > 0);
+    expect("some writers died in the middle", left_odd > 0);
+    Ok(())
+}
+
+fn futex_wakes(terminal: &mut Terminal) -> Result<(), Stop> {
+    let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
+    let answers = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
+    let patience = Duration::from_secs(60);
+    let child = start_child(terminal, |terminal| {
+        let start = Instant::now();
+        for seen in 0..100 {
+            while shared.load().count == seen {
+                terminal.wait_for_change(&shared, seen, patience)?;
+            }
+            let _ = answers.writer().increment();
+            answers.writer().wake();
+        }
+        // Were a single wake-up lost, one wait would have taken all its patience.
+        expect("woken every time", start.elapsed() < patience);
+        Ok(())
+    })?;
+    let start: ConnStat = answers.load();
+    for seen in start.count..100 {
+        let _ = shared.writer().increment();
+        shared.writer().wake();
+        while answers.load().count == seen {
+            terminal.wait_for_change(&answers, seen, patience)?;
+        }
+    }
+    child.wait(terminal)
+}

@@ -1,0 +1,274 @@
+//! More of them than the lesson has, fewer, or one that comes back.
+
+use std::fs;
+use std::path::PathBuf;
+
+use common::sysv::Segment;
+use common::{ConnStat, ReadWrite, SharedText, Text};
+use e2e::{Running, TestKey, run};
+use nix::sys::signal::Signal;
+use proptest::prelude::*;
+
+use crate::wrong::How::Steps;
+use crate::wrong::{ENDED_BY_TEST, Folder, after, rows, sh};
+use crate::wrong_signals::{count_in, held_up};
+
+rows! {
+    second_reader_of_a_writer {
+        how: Steps(|| {
+            let (folder, key) = (Folder::new(), TestKey::new());
+            let mut writer = folder.program("shm-sysv-writer");
+            let mut writer = Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            writer.wait_stdout("count: 3");
+            let args = ["-k", &key.arg(), "-n", "1", "-i", "0s"];
+            let first = run("shm-sysv-reader", args).exited(0);
+            assert!(first.stdout.starts_with("ip = 127.0.0.1, count: "), "{first:#?}");
+            let second = run("shm-sysv-reader", args).exited(0);
+            assert!(second.stderr.contains("no writer has been here yet"), "{second:#?}");
+            assert!(second.stderr.contains(", created\n"), "{second:#?}");
+            // The writer counts all the while.
+            let seen = count_in(&writer.wait_stdout("count: "));
+            writer.wait_stdout(&format!("count: {}", seen + 10));
+            writer.signal(Signal::SIGTERM);
+            let _ = writer.finish().ended_by(Signal::SIGTERM);
+            // The cure: with --keep, the second reader finds the writer.
+            let mut writer = folder.program("shm-sysv-writer");
+            let mut writer = Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            writer.wait_stdout("count: 3");
+            let keeping = ["-k", &key.arg(), "-n", "1", "-i", "0s", "--keep"];
+            let _ = run("shm-sysv-reader", keeping).exited(0);
+            let third = run("shm-sysv-reader", args).exited(0);
+            assert!(third.stdout.starts_with("ip = 127.0.0.1, count: "), "{third:#?}");
+            Some(second.into())
+        }),
+        program: "shm-sysv-reader",
+        symptom: "`ip = , count: 0`, although a writer runs",
+        status: 0, says: "ip = , count: 0",
+        cause: "an earlier reader ended and removed the segment; the writer goes on in the removed one, which nobody finds, and this reader made a new one (`shmget: ... created`)",
+        cure: "end the writer and start it again; next time, `--keep` for the first reader",
+    }
+    two_writers {
+        how: Steps(|| {
+            let (folder, key) = (Folder::new(), TestKey::new());
+            let start = || {
+                let mut writer = folder.program("shm-sysv-writer");
+                Running::start(writer.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]))
+            };
+            let mut first = start();
+            let high = count_in(&first.wait_stdout("count: 50"));
+            // The second one starts again at 0, and the first one counts on from there.
+            let mut second = start();
+            assert!(count_in(&second.wait_stdout("count: ")) < high);
+            let mut below = || count_in(&first.wait_stdout("count: ")) < high;
+            while !below() {}
+            second.signal(Signal::SIGTERM);
+            let _ = second.finish().ended_by(Signal::SIGTERM);
+            first.signal(Signal::SIGTERM);
+            Some(first.finish().into())
+        }),
+        program: "shm-sysv-writer", symptom: "the count falls back to 0 when a second writer starts, and then goes up twice as fast",
+        status: ENDED_BY_TEST, says: "shmget: segment N, 68 bytes, mode 0600, created",
+        cause: "both count in the same segment, and a writer without `--join` starts again at 0",
+        cure: "start the second with `--join`; `--exclusive` makes it an error; `ipcs -m -p` shows who was there last",
+    }
+    two_writers_that_join {
+        how: Steps(|| {
+            let key = TestKey::new();
+            let arg = key.arg();
+            let args = ["-k", &arg, "--join", "-n", "20000", "-i", "0s"];
+            let both = [(); 2].map(|()| e2e::start("shm-sysv-writer", args));
+            for writer in both {
+                let _ = writer.finish().exited(0);
+            }
+            Some(run("shm-sysv-reader", ["-k", &arg, "-n", "1", "-i", "0s"]).into())
+        }),
+        program: "shm-sysv-writer", symptom: "two writers with `--join` count up to the sum of their counts",
+        status: 0, says: "ip = 127.0.0.1, count: 40000",
+        cause: "each count is one indivisible step, so none is lost",
+        cure: "nothing is wrong",
+    }
+    two_file_writers_that_join {
+        how: Steps(|| {
+            let folder = Folder::new();
+            let both = [(); 2].map(|()| {
+                let mut writer = folder.program("mmap-file-writer");
+                Running::start(writer.args(["f", "--join", "-n", "20000", "-i", "0s"]))
+            });
+            let counts = both.map(|writer| writer.finish().exited(0).stdout.lines().count());
+            assert_eq!(counts[0] + counts[1], 20000);
+            let mut reader = folder.program("mmap-file-reader");
+            Some(Running::start(reader.args(["f", "-n", "1", "-i", "0s"])).finish().into())
+        }),
+        program: "mmap-file-writer", symptom: "two file writers with `--join` count no further than one",
+        status: 0, says: "ip = 127.0.0.1, count: 20000",
+        cause: "each counts while the count is below its `-n`, so they reach that together",
+        cure: "nothing is wrong",
+    }
+    two_readers {
+        how: Steps(|| {
+            let key = TestKey::new();
+            let arg = key.arg();
+            let args = ["-k", &arg, "-n", "2", "-i", "0s"];
+            let _ = run("shm-sysv-writer", args).exited(0);
+            Some(held_up("shm-sysv-reader", &args, "shmat: ", |_| {
+                let first = run("shm-sysv-reader", args).exited(0);
+                assert!(first.stderr.contains("shmctl(IPC_RMID): segment "), "{first:#?}");
+            }))
+        }),
+        program: "shm-sysv-reader",
+        status: 0, says: "segment N is gone: it was removed meanwhile",
+        cause: "another reader ended first and removed the segment; this one has shown all that it wanted to, because the memory stays until the last detach",
+        cure: "`--keep` for all readers but one",
+    }
+    writer_comes_back_under_the_reader {
+        how: Steps(|| {
+            let (folder, key) = (Folder::new(), TestKey::new());
+            let mut reader = folder.program("shm-sysv-reader");
+            let mut reader = Running::start(reader.args(["-k", &key.arg(), "-n", "4000000000", "-i", "1ms"]));
+            reader.wait_stderr("no writer has been here yet");
+            for (ip, count) in [("10.0.0.1", "7"), ("::1", "5")] {
+                let args = ["-k", &key.arg(), "-n", count, "-i", "0s", "--ip", ip];
+                let _ = run("shm-sysv-writer", args).exited(0);
+                reader.wait_stdout(&format!("ip = {ip}, count: {count}"));
+            }
+            reader.signal(Signal::SIGTERM);
+            let outcome = reader.finish();
+            assert!(key.segment().is_none(), "the segment is still there");
+            Some(outcome.into())
+        }),
+        program: "shm-sysv-reader", symptom: "the ip is another one all at once, and the count begins anew",
+        status: ENDED_BY_TEST, says: "ip = ::1, count: 5",
+        cause: "the writer ended and was started again, with another `--ip`; it found the segment that the reader holds",
+        cure: "nothing is wrong: the count starts again at 0; `--join` counts on",
+    }
+    file_replaced_under_the_reader {
+        how: Steps(|| {
+            let folder = Folder::new();
+            let write = |name: &str, count: &str| {
+                let mut writer = folder.program("mmap-file-writer");
+                let _ = Running::start(writer.args([name, "-n", count, "-i", "0s"])).finish().exited(0);
+            };
+            write("f", "3");
+            let mut reader = folder.program("mmap-file-reader");
+            let mut reader = Running::start(reader.args(["f", "-n", "4000000000", "-i", "1ms"]));
+            reader.wait_stdout("count: 3");
+            write("g", "9");
+            fs::rename(folder.path("g"), folder.path("f")).expect("replaced");
+            for _ in 0..20 {
+                assert_eq!(count_in(&reader.wait_stdout("count: ")), 3);
+            }
+            reader.signal(Signal::SIGTERM);
+            Some(reader.finish().into())
+        }),
+        program: "mmap-file-reader", symptom: "the count stands still, although a writer of the file runs",
+        status: ENDED_BY_TEST, says: "ip = 127.0.0.1, count: 3",
+        cause: "the file was removed or replaced (`mv`, `rm`, most editors), and the reader has the old one mapped",
+        cure: "start the reader again; `/proc/PID/maps` shows the old file as `(deleted)`",
+    }
+    writer_is_missing {
+        how: sh("shm-sysv-reader --key 5678 -n 1 -i 0s"), status: 0,
+        says: "no writer has been here yet; in another terminal: cargo run -p shm-sysv-writer -- --key 0x162e",
+        cause: "the reader came first; until then it shows an empty ip and the count 0", cure: "as it says; then the reader shows the counts",
+    }
+    writer_is_missing_under_the_file {
+        how: Steps(|| {
+            let key = TestKey::new();
+            let folder = Folder::new();
+            fs::write(folder.path("token"), "").expect("a file");
+            // The key of a file is nobody's choice, so that segment is not the test key's.
+            drop(key);
+            let mut reader = folder.program("shm-sysv-reader");
+            let outcome = Running::start(reader.args(["--ftok", "token", "-n", "1", "-i", "0s"])).finish();
+            let hint = outcome.stderr.lines().find(|line| line.contains("no writer")).expect("a hint");
+            assert!(hint.contains(" -- --key 0x"), "{hint}");
+            Some(outcome.into())
+        }),
+        program: "shm-sysv-reader", symptom: "`ip = , count: 0`, and no writer runs",
+        status: 0, says: "ip = , count: 0",
+        cause: "the reader came first; with `--ftok` the hint names the key that came of it", cure: "do as the hint says",
+    }
+    file_writer_is_missing {
+        how: sh("mmap-file-reader f --wait 50ms"),
+        says: "no record there yet, waiting up to 50ms; in another terminal: cargo run -p mmap-file-writer -- f",
+        cause: "the reader came first, and waits", cure: "as it says; `--wait 10m` for more patience",
+    }
+    file_comes_late {
+        how: Steps(|| {
+            let folder = Folder::new();
+            let mut reader = folder.program("mmap-file-reader");
+            let mut reader = Running::start(reader.args(["f", "--wait", "1h", "-n", "1", "-i", "0s"]));
+            reader.wait_stderr("no record there yet");
+            // As a C writer leaves it between open(2) and ftruncate(2).
+            fs::write(folder.path("f"), "").expect("an empty file");
+            fs::write(folder.path("g"), [7; 68]).expect("a record");
+            fs::rename(folder.path("g"), folder.path("f")).expect("replaced");
+            Some(reader.finish().into())
+        }),
+        program: "mmap-file-reader",
+        status: 0, says: "open: f, 68 bytes, mode 0644, found",
+        cause: "the file comes while the reader waits, perhaps empty at first", cure: "nothing is wrong",
+    }
+    hostile_text_in_a_file {
+        how: after("printf '\\001\\000\\000\\000\\033[2J\\033]0;owned\\007\\r\\n\\377%047d' 0 > f", "mmap-file-reader f -n 1 -i 0s"),
+        status: 0, says: "ip = \\u{1b}[2J\\u{1b}]0;owned\\u{7}\\r\\n\\xff00000000000000000000000000000000000000000000000, count: 1",
+        cause: "somebody wrote a text that would clear your screen, and left out the NUL at its end", cure: "nothing happens: it is shown in harmless letters",
+    }
+}
+
+/// Characters that have a terminal show the rest of the line from right to left, or in another order.
+const BIDIRECTIONAL: [char; 9] = [
+    '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}',
+    '\u{2069}',
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes are, they are shown as one line of printable characters.
+    #[test]
+    fn no_text_is_shown_as_what_a_terminal_obeys(bytes in proptest::collection::vec(any::<u8>(), 0..65)) {
+        let shown = Text::from_c(&bytes).to_string();
+        prop_assert!(!shown.chars().any(|it| it.is_control() || BIDIRECTIONAL.contains(&it)), "{shown:?}");
+    }
+
+    /// Whatever characters they are, too: those that turn the line round are not printable.
+    #[test]
+    fn no_unicode_is_shown_as_what_a_terminal_obeys(text in "\\PC*|\\PC{0,9}[\\p{C}]{0,9}") {
+        let shown = Text::from_c(text.as_bytes()).to_string();
+        prop_assert!(!shown.chars().any(|it| it.is_control() || BIDIRECTIONAL.contains(&it)), "{shown:?}");
+    }
+
+    /// Whatever is in the record, the real reader prints one line that no terminal obeys.
+    #[test]
+    fn no_record_makes_the_reader_print_what_a_terminal_obeys(bytes in proptest::collection::vec(any::<u8>(), 68)) {
+        let folder = Folder::new();
+        let file: PathBuf = folder.path("f");
+        fs::write(&file, &bytes).expect("a file");
+        let mut reader = folder.program("mmap-file-reader");
+        let outcome = reader.args(["f", "-n", "1", "-i", "0s"]).output().expect("started");
+        prop_assert!(outcome.status.success());
+        let line = String::from_utf8(outcome.stdout).expect("text");
+        let line = line.strip_suffix('\n').expect("a line");
+        prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+        let count = i32::from_ne_bytes(bytes[..4].try_into().expect("4 bytes"));
+        let ending = format!(", count: {count}");
+        prop_assert!(line.starts_with("ip = ") && line.ends_with(&ending), "{line:?}");
+    }
+}
+
+/// The same for a segment.
+#[test]
+fn no_segment_makes_the_reader_print_what_a_terminal_obeys() {
+    let key = TestKey::new();
+    let segment = Segment::create(key.key(), size_of::<ConnStat>(), 0o600).expect("a segment");
+    let shared = segment.attach::<SharedText<17>, ReadWrite>().expect("attached");
+    for first in (1..=255_u8).step_by(28) {
+        // The count, and then 28 characters of one byte or two.
+        let text: String = (first..=255).take(28).map(char::from).collect();
+        shared.writer().store(&format!("abcd{text}"));
+        let args = ["-k", &key.arg(), "-n", "1", "-i", "0s", "--keep"];
+        let reader = run("shm-sysv-reader", args).exited(0);
+        assert!(!reader.stdout.trim_end().chars().any(char::is_control), "{reader:#?}");
+        assert!(reader.stdout.ends_with(&format!(", count: {}\n", 0x6463_6261)), "{reader:#?}");
+    }
+}

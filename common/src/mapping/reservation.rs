@@ -1,0 +1,69 @@
+//! Reserved addresses: room in the address space, without memory.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// Addresses that this process has reserved, to put a mapping of its own there: mmap(2) with
+/// `PROT_NONE`. Dropping it frees them.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    addresses: Range<usize>,
+}
+
+impl Reservation {
+    /// Reserves `wanted`, rounded to whole pages, if it is free and if the stack may not grow to
+    /// there.
+    ///
+    /// The address is a hint: where the kernel can't follow it, it chooses another, and this is
+    /// `None`. It follows no hint to the gap below the stack. `MAP_FIXED` and
+    /// `MAP_FIXED_NOREPLACE` don't care for that gap.
+    pub(crate) fn at(wanted: Range<usize>) -> Option<Self> {
+        let page = Self::page_size();
+        let start = wanted.start - wanted.start % page;
+        let end = wanted.end.checked_next_multiple_of(page)?;
+        let length = NonZeroUsize::new(end.checked_sub(start)?)?;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it touches no
+        // memory that Rust knows of.
+        let got = unsafe {
+            mmap_anonymous(NonZeroUsize::new(start), length, ProtFlags::PROT_NONE, flags)
+        };
+        let got = got.ok()?.as_ptr().addr();
+        let reserved = Self { addresses: got..got + length.get() };
+        (got == start).then_some(reserved)
+    }
+
+    /// Frees what lies before and behind the `length` bytes from `start` on, which have been
+    /// replaced and are somebody else's now.
+    pub(crate) fn release_except(self, start: usize, length: usize) {
+        let kept_until = (start + length).next_multiple_of(Self::page_size());
+        let (before, behind) = (self.addresses.start..start, kept_until..self.addresses.end);
+        self.leak();
+        drop([Self { addresses: before }, Self { addresses: behind }]);
+    }
+
+    /// Keeps the addresses reserved for as long as this process lives.
+    pub(crate) fn leak(self) {
+        let _ = std::mem::ManuallyDrop::new(self);
+    }
+
+    /// The bytes of a page: sysconf(3) `_SC_PAGESIZE`. 4096 on most machines, 16 or 64 KiB on others.
+    pub(crate) fn page_size() -> usize {
+        crate::proc::page_size()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let (Some(start), false) = (
+            NonNull::new(std::ptr::without_provenance_mut(self.addresses.start)),
+            self.addresses.is_empty(),
+        ) {
+            // SAFETY: these addresses are this reservation's; nobody else has anything there.
+            let _ = unsafe { munmap(start, self.addresses.len()) };
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The kernel's own evidence: the lines of /proc about shared memory.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+/// The bytes of a page: sysconf(3) `_SC_PAGESIZE`. 4096 on most machines, 16 or 64 KiB on others.
+#[must_use]
+pub fn page_size() -> usize {
+    // SAFETY: sysconf takes a number and touches no memory of ours.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    // It is -1 only for what a system does not have, and every system has pages.
+    usize::try_from(size).unwrap_or(4096)
+}
+
+/// One mapping in the address space of a process: a line of /proc/PID/maps, see proc_pid_maps(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapsLine {
+    /// The addresses.
+    pub addresses: Range<usize>,
+    /// The rights, such as `rw-s`: read, write, execute, and `s` for shared or `p` for private.
+    pub rights: String,
+    /// Where in the file the mapping begins, in bytes.
+    pub offset: u64,
+    /// The device, such as `fe:00`.
+    pub device: String,
+    /// The inode number; the shmid, if it is a segment.
+    pub inode: u64,
+    /// The file, or a name such as `[stack]` or `/SYSV000004d2 (deleted)`; empty for anonymous pages.
+    pub name: String,
+    /// The whole line, with single spaces.
+    pub line: String,
+}
+
+impl MapsLine {
+    /// The shmid, if the mapping is a System V segment.
+    #[must_use]
+    pub fn shmid(&self) -> Option<i32> {
+        self.name.starts_with("/SYSV").then(|| i32::try_from(self.inode).ok()).flatten()
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        // The name comes last and may have spaces in it.
+        let mut rest = line;
+        let mut field = || {
+            let (field, behind) =
+                rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+            rest = behind;
+            field
+        };
+        let (start, end) = field().split_once('-')?;
+        let address = |digits| usize::from_str_radix(digits, 16).ok();
+        Some(Self {
+            addresses: address(start)?..address(end)?,
+            rights: field().into(),
+            offset: u64::from_str_radix(field(), 16).ok()?,
+            device: field().into(),
+            inode: field().parse().ok()?,
+            name: rest.trim_start().into(),
+            line: line.split_whitespace().collect::<Vec<_>>().join(" "),
+        })
+    }
+}
+
+/// The mappings of a process: /proc/PID/maps. `pid` is a process id, or `self`.
+///
+/// # Errors
+///
+/// `ENOENT` if there is no such process, or no /proc; `EACCES` if it is another user's.
+pub fn maps(pid: impl std::fmt::Display) -> io::Result<Vec<MapsLine>> {
+    let text = fs::read(format!("/proc/{pid}/maps"))?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(|line| MapsLine::parse(line).ok_or_else(|| unexpected(line))).collect()
+}
+
+/// A segment as the kernel lists it in /proc/sysvipc/shm, see sysvipc(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// The key; 0 for a private segment and for one that is marked for destruction.
+    pub key: i32,
+    /// The shmid.
+    pub id: i32,
+    /// The permission bits, such as `0o600`.
+    pub mode: u32,
+    /// Whether the segment goes with the last detach (`SHM_DEST`).
+    pub marked_for_destruction: bool,
+    /// The size in bytes.
+    pub size: u64,
+    /// The process that created it.
+    pub creator: i32,
+    /// The process that attached or detached last; 0 if none has.
+    pub last: i32,
+    /// How many attachments there are.
+    pub attached: u64,
+    /// The user id of the owner.
+    pub owner: u32,
+    /// When it was last attached, in seconds since 1970; 0 for never.
+    pub attach_time: i64,
+    /// When it was last detached, in seconds since 1970; 0 for never.
+    pub detach_time: i64,
+    /// When it was made or changed by shmctl(2), in seconds since 1970.
+    pub change_time: i64,
+}
+
+/// All segments of this IPC namespace: /proc/sysvipc/shm.
+///
+/// # Errors
+///
+/// `ENOENT` without /proc, or on a kernel without System V shared memory.
+pub fn segments() -> io::Result<Vec<Listed>> {
+    let text = fs::read_to_string("/proc/sysvipc/shm")?;
+    let mut lines = text.lines();
+    let names: Vec<_> = lines.next().unwrap_or_default().split_whitespace().collect();
+    lines.map(|line| Listed::parse(&names, line).ok_or_else(|| unexpected(line))).collect()
+}
+
+impl Listed {
+    fn parse(names: &[&str], line: &str) -> Option<Self> {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        // By the names in the first line: kernels have added columns.
+        let field =
+            |name| Some(fields[..].get(names.iter().position(|it| *it == name)?)?.to_owned());
+        let number = |name| field(name)?.parse::<i64>().ok();
+        let perms = u32::from_str_radix(field("perms")?, 8).ok()?;
+        Some(Self {
+            key: i32::try_from(number("key")?).ok()?,
+            id: i32::try_from(number("shmid")?).ok()?,
+            mode: perms & 0o777,
+            marked_for_destruction: perms & 0o1000 != 0,
+            size: field("size")?.parse().ok()?,
+            creator: i32::try_from(number("cpid")?).ok()?,
+            last: i32::try_from(number("lpid")?).ok()?,
+            attached: field("nattch")?.parse().ok()?,
+            owner: u32::try_from(number("uid")?).ok()?,
+            attach_time: number("atime")?,
+            detach_time: number("dtime")?,
+            change_time: number("ctime")?,
+        })
+    }
+}
+
+fn unexpected(line: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not as the man page says: {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_maps_is_taken_apart() {
+        let text = "7f46dc6b5000-7f46dc6b6000 r--s 00001000 00:01 27                         /SYSV000004d2 (deleted)";
+        let line = MapsLine::parse(text).expect("a line");
+        assert_eq!(line.addresses, 0x7f46_dc6b_5000..0x7f46_dc6b_6000);
+        assert_eq!(
+            (line.rights.as_str(), line.offset, line.device.as_str()),
+            ("r--s", 4096, "00:01")
+        );
+        assert_eq!((line.name.as_str(), line.shmid()), ("/SYSV000004d2 (deleted)", Some(27)));
+        let anonymous =
+            MapsLine::parse("00400000-00452000 r-xp 00000000 00:00 0 ").expect("a line");
+        assert_eq!((anonymous.name.as_str(), anonymous.shmid()), ("", None));
+        assert!(MapsLine::parse("garbage").is_none());
+    }
+
+    #[test]
+    fn our_own_code_is_mapped() {
+        let here = (our_own_code_is_mapped as fn()) as usize;
+        let maps = maps("self").expect("/proc/self/maps");
+        let line = maps.iter().find(|it| it.addresses.contains(&here)).expect("our code");
+        assert!(line.rights.starts_with("r-x"), "{line:?}");
+        assert!(page_size().is_power_of_two());
+    }
+
+    #[test]
+    fn columns_are_found_by_their_names() {
+        let names = [
+            "shmid", "key", "size", "perms", "uid", "cpid", "lpid", "nattch", "atime", "dtime",
+            "ctime",
+        ];
+        let line = "7 -2 5000000000 1600 0 11 12 3 100 0 99";
+        let listed = Listed::parse(&names, line).expect("a segment");
+        assert_eq!((listed.id, listed.key, listed.size), (7, -2, 5_000_000_000));
+        assert_eq!((listed.mode, listed.marked_for_destruction), (0o600, true));
+        assert_eq!((listed.creator, listed.last, listed.attached), (11, 12, 3));
+        assert_eq!((listed.attach_time, listed.detach_time, listed.change_time), (100, 0, 99));
+    }
+}

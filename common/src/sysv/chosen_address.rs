@@ -1,0 +1,155 @@
+//! Attachments at an address of our choice: shmat(2) with an address, and `SHM_RND`.
+
+use std::ffi::c_int;
+use std::ptr;
+
+use nix::errno::Errno;
+
+use super::attachment::Attached;
+use super::{Attachment, Segment};
+use crate::error::{Error, Refusal, Result};
+use crate::mapping::Reservation;
+use crate::shared::{Access, SharedMemory};
+
+/// No SHMLBA, to which `SHM_RND` rounds, is larger: most machines have the page size, MIPS has
+/// 0x40000.
+const LARGEST_SHMLBA: usize = 0x40_0000;
+
+impl Segment {
+    /// Attaches the segment at `address`, a multiple of the page size where nothing is mapped:
+    /// shmat(2).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Segment::attach`], and `EINVAL` for an address that is not aligned; refused if
+    /// something is mapped there, or if the stack may grow to there.
+    pub fn attach_at<T: SharedMemory, A: Access>(
+        &self,
+        address: usize,
+    ) -> Result<Attachment<T, A>> {
+        self.must_have(size_of::<T>())?;
+        self.at(address, 0)
+    }
+
+    /// Attaches the segment at `address` rounded down to a multiple of SHMLBA, which on Linux is
+    /// the page size nearly everywhere: shmat(2) with `SHM_RND`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Segment::attach_at`]; refused for an address that might be rounded to 0.
+    pub fn attach_rounded<T: SharedMemory, A: Access>(
+        &self,
+        address: usize,
+    ) -> Result<Attachment<T, A>> {
+        self.must_have(size_of::<T>())?;
+        // Rounded to 0, the address would mean "anywhere" to one half of the kernel and "here,
+        // whatever is there" to the other.
+        if address < LARGEST_SHMLBA {
+            let object = format_args!("segment {} at 0x{address:x}", self.id);
+            return Err(Error::refused("shmat", object, Refusal::RoundsToZero));
+        }
+        self.at(address, libc::SHM_RND)
+    }
+
+    /// Attaches at an address. Linux ignores the gap that it leaves below the stack when shmat(2) names
+    /// an address, so a segment there would become the stack as that grows. mmap(2) keeps the gap: so
+    /// it reserves the addresses first, and the segment then replaces the reservation.
+    fn at<T: SharedMemory, A: Access>(
+        &self,
+        address: usize,
+        rounding: c_int,
+    ) -> Result<Attachment<T, A>> {
+        // Attached a first time, so that the id stays this segment's, of this size, until the second.
+        let _pinned = self.anywhere::<A>()?;
+        let access = if A::WRITABLE { 0 } else { libc::SHM_RDONLY };
+        if rounding == 0 && !address.is_multiple_of(Reservation::page_size()) {
+            // SAFETY: the kernel refuses an address that is not aligned before it does anything.
+            let start = unsafe { libc::shmat(self.id, ptr::without_provenance(address), access) };
+            let errno = Attached::from(start).err().unwrap_or(Errno::EINVAL);
+            return Err(self.shmat_failed(address, errno));
+        }
+        let lowest = if rounding == 0 { address } else { address & !(LARGEST_SHMLBA - 1) };
+        let wanted = lowest..address.saturating_add(self.size);
+        let reserved = Reservation::at(wanted).ok_or_else(|| {
+            let object = format_args!("segment {} at 0x{address:x}", self.id);
+            Error::refused("shmat", object, Refusal::NoRoom)
+        })?;
+        let flags = access | rounding | libc::SHM_REMAP;
+        // SAFETY: SHM_REMAP replaces what is mapped from the address on, rounded down, for the
+        // length of the segment. That is a part of the reservation, which nobody else uses: the
+        // reservation starts below any rounded address, and `_pinned` keeps the segment from
+        // being another, larger one.
+        let start = unsafe { libc::shmat(self.id, ptr::without_provenance(address), flags) };
+        match Attached::from(start) {
+            Ok(attached) => {
+                reserved.release_except(attached.address(), self.size);
+                // SAFETY: attached with the rights of `A`; `_pinned` has the size of `T`, as the callers
+                // have made sure.
+                Ok(unsafe { attached.seen_as() })
+            }
+            Err(errno) => {
+                // Nobody knows how far the kernel has got, so the addresses stay reserved: what is
+                // not there any more may be somebody else's by now.
+                reserved.leak();
+                Err(self.shmat_failed(address, errno))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sysv::tests::Private;
+    use crate::{ReadWrite, SharedText};
+
+    #[test]
+    fn addresses_must_be_aligned_or_rounded() {
+        let segment = Private::new(SharedText::<1024>::CAPACITY);
+        let at = |address| segment.attach_at::<SharedText<1024>, ReadWrite>(address);
+        // A free place: where the kernel has just put it and taken it away again.
+        let free = segment.attach::<SharedText<1024>, ReadWrite>().expect("attached").address();
+        let free = free.as_ptr().addr();
+        assert_eq!(at(free + 1).expect_err("not aligned").errno(), Some(Errno::EINVAL));
+        let attached = at(free).expect("attached at the address");
+        assert_eq!(attached.address().as_ptr().addr(), free);
+        attached.writer().store("still here");
+        assert_eq!(at(free).expect_err("taken").refusal(), Some(&Refusal::NoRoom));
+        assert_eq!(attached.load().as_bytes(), b"still here");
+        drop(attached);
+        let to_zero = segment.attach_rounded::<SharedText<1024>, ReadWrite>(1);
+        assert_eq!(to_zero.expect_err("refused").refusal(), Some(&Refusal::RoundsToZero));
+        assert_eq!(segment.status().expect("status").attached, 0);
+    }
+
+    #[test]
+    fn rounding_takes_no_more_room_than_the_segment() {
+        const FREE: usize = 0x2a_0040_0000;
+        let segment = Private::new(SharedText::<1024>::CAPACITY);
+        let rounded = segment.attach_rounded::<SharedText<1024>, ReadWrite>(FREE + 0x3001);
+        let rounded = rounded.expect("rounded");
+        let start = rounded.address().as_ptr().addr();
+        assert_eq!(start % Reservation::page_size(), 0);
+        assert!((FREE..=FREE + 0x3000).contains(&start), "0x{start:x}");
+        // What was reserved below and above is free again.
+        let length = SharedText::<1024>::CAPACITY;
+        drop(Reservation::at(FREE..start).expect("free again"));
+        drop(Reservation::at(start + length..FREE + 0x10_0000).expect("free as before"));
+        assert!(Reservation::at(start..start + length).is_none(), "the attachment stays");
+    }
+
+    #[test]
+    fn no_segment_comes_to_lie_where_the_stack_grows() {
+        let maps = crate::proc::maps("self").expect("/proc");
+        let stack = maps.iter().find(|it| it.name == "[stack]").expect("a stack");
+        let length = SharedText::<1024>::CAPACITY;
+        let segment = Private::new(length);
+        for below in [1, 2, 64] {
+            let address = stack.addresses.start - below * length;
+            let error = segment.attach_at::<SharedText<1024>, ReadWrite>(address);
+            let error = error.expect_err("the stack may grow to there");
+            assert_eq!(error.refusal(), Some(&Refusal::NoRoom));
+        }
+        assert_eq!(segment.status().expect("status").attached, 0);
+    }
+}

@@ -1,0 +1,156 @@
+//! fork(2) without `unsafe`, and waiting for children.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+
+use common::{Error, Refusal};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, getpid};
+
+use crate::person::Terminal;
+use crate::stop::Stop;
+
+/// Which of the two processes this is, after a fork.
+#[derive(Debug)]
+#[must_use = "two processes go on from here"]
+pub enum Fork {
+    /// The new one.
+    Child,
+    /// The one that called fork, and the child that it has now.
+    Parent(Child),
+}
+
+/// A forked child that has not been waited for.
+///
+/// Dropping it kills the child and waits for it, so that an error never leaves one behind. It comes
+/// from a fork by this process, and from nowhere else, and it belongs to this process: a copy of it
+/// that a later fork makes does nothing.
+#[derive(Debug)]
+#[must_use = "a child that is dropped is killed"]
+pub struct Child {
+    pid: Pid,
+    parent: Pid,
+    reaped: bool,
+}
+
+/// Makes two processes of one: fork(2).
+///
+/// The child inherits every attachment and mapping of the parent, and a copy of everything else, so it
+/// returns from here into a copy of all the parent's functions. When it is done, it must not go on in
+/// them: [`process::exit`] ends it.
+///
+/// # Errors
+///
+/// `EAGAIN` at the limit of processes, `ENOMEM`; refused if this process has more than one thread.
+pub fn fork() -> Result<Fork, Error> {
+    let threads = fs::read_dir("/proc/self/task").map(Iterator::count);
+    if !matches!(threads, Ok(1)) {
+        let refusal = Refusal::Other("it has more than one thread".into());
+        return Err(Error::refused("fork", "this process", refusal));
+    }
+    let parent = getpid();
+    // SAFETY: after a fork of a process with several threads the child may only make
+    // async-signal-safe calls, because another thread may have held a lock. This process has a
+    // single thread, the one that asks, so there is nobody who could start another in between.
+    match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Child) => Ok(Fork::Child),
+        Ok(ForkResult::Parent { child }) => {
+            Ok(Fork::Parent(Child { pid: child, parent, reaped: false }))
+        }
+        Err(errno) => Err(Error::new("fork", "this process", errno)),
+    }
+}
+
+/// Runs `work` in a child, which then exits with the status that [`Terminal::conclude`] gives:
+/// [`fork`].
+///
+/// # Errors
+///
+/// Those of [`fork`].
+pub fn start_child(
+    terminal: &mut Terminal,
+    work: impl FnOnce(&mut Terminal) -> Result<(), Stop>,
+) -> Result<Child, Error> {
+    match fork()? {
+        Fork::Parent(child) => Ok(child),
+        Fork::Child => {
+            let status = catch_unwind(AssertUnwindSafe(|| {
+                let ended = work(terminal);
+                terminal.conclude(ended)
+            }));
+            // 101 is what Rust's own main exits with after a panic.
+            process::exit(status.unwrap_or(101).into());
+        }
+    }
+}
+
+impl Child {
+    /// The child's process id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until the child has ended: waitpid(2).
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end, whereupon the child is
+    /// killed; refused if the child did not exit with status 0.
+    pub fn wait(mut self, terminal: &mut Terminal) -> Result<(), Stop> {
+        let ended = terminal.wait_for(self.pid)?;
+        self.reaped = true;
+        Ok(self.verdict(ended)?)
+    }
+
+    /// Whether the child still runs: waitpid(2) with `WNOHANG`.
+    ///
+    /// # Errors
+    ///
+    /// Refused if it has ended otherwise than with status 0; those of waitpid(2).
+    pub fn is_running(&mut self) -> Result<bool, Error> {
+        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => Ok(true),
+            Ok(ended) => {
+                self.reaped = true;
+                self.verdict(ended).map(|()| false)
+            }
+            Err(errno) => Err(Error::new("waitpid", format_args!("child {}", self.pid), errno)),
+        }
+    }
+
+    fn verdict(&self, ended: WaitStatus) -> Result<(), Error> {
+        let reason = match ended {
+            WaitStatus::Exited(_, 0) => return Ok(()),
+            WaitStatus::Exited(_, status) => format!("it exited with status {status}"),
+            WaitStatus::Signaled(_, signal, _) => format!("{signal} ended it"),
+            other => format!("{other:?}"),
+        };
+        let object = format_args!("child {}", self.pid);
+        Err(Error::refused("waitpid", object, Refusal::Other(reason)))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped && self.parent == getpid() {
+            let _ = kill(self.pid, Signal::SIGKILL);
+            while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_does_not_fork() {
+        // libtest runs each test in a thread of its own.
+        let error = fork().expect_err("more than one thread");
+        assert_eq!(error.refusal(), Some(&Refusal::Other("it has more than one thread".into())));
+    }
+}

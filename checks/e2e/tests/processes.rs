@@ -12,7 +12,7 @@ use common::sync::mutex::{Lock, Mutex};
 use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
-use common::{ConnStat, ReadOnly, ReadWrite, SharedConnStat};
+use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use terminal::process::{Child, start_child};
 use terminal::{Stop, Terminal};
 
@@ -111,8 +111,8 @@ fn semaphore_never_initialised(_: &mut Terminal) -> Result<(), Stop> {
     let found = Semaphore::open_or_create(Key::Number(number), 0o600);
     // SAFETY: IPC_RMID takes no fourth argument.
     expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
-    let error = found.expect_err("nobody has set its count").to_string();
-    expect(&error, error.contains("never set its count") && error.contains("ipcrm -s"));
+    let error = found.expect_err("nobody has set its count");
+    expect("refused", error.refusal() == Some(&Refusal::NeverInitialised));
     Ok(())
 }
 
@@ -124,8 +124,8 @@ fn semaphore_of_a_stranger(_: &mut Terminal) -> Result<(), Stop> {
     let found = Semaphore::open_or_create(Key::Number(number), 0o600);
     // SAFETY: IPC_RMID takes no fourth argument.
     expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
-    let error = found.expect_err("a set of three").to_string();
-    expect(&error, error.contains("not one of ours"));
+    let error = found.expect_err("a set of three");
+    expect("refused", error.refusal() == Some(&Refusal::SetOfMany));
     Ok(())
 }
 

@@ -9,6 +9,10 @@
 //! | the owner dies | the next to lock gets [`Lock::OwnerDied`] and must repair the value before anybody uses it |
 //! | that one dies too | the next gets [`Lock::OwnerDied`] again |
 //! | nobody repairs | the mutex is lost: everybody gets `ENOTRECOVERABLE`, rather than a half-written value |
+//! | a waiter dies | the others do not sleep for good: whoever waits looks again ten times a second |
+//!
+//! The last row is ours, not the C library's: [`Mutex::lock`] says what it does, `docs/the-race.md`
+//! why it must.
 //!
 //! See pthread_mutexattr_setrobust(3) and pthread_mutex_consistent(3).
 
@@ -19,6 +23,8 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 
 use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::ClockId;
 
 use super::fork;
 use crate::error::{Error, Refusal, Result};
@@ -94,17 +100,35 @@ impl<T: Anonymous> Mutex<T> {
         unsafe { value.cast().as_ref() }
     }
 
-    /// Waits until nobody owns the mutex and takes it: pthread_mutex_lock(3). Whoever locks it a
-    /// second time while owning it waits for ever. Signals do not end the wait.
+    /// Takes the mutex, or waits until nobody owns it and takes it then. Whoever locks it a second
+    /// time while owning it waits for ever. Signals do not end the wait.
+    ///
+    /// pthread_mutex_lock(3) would be enough if nobody were ever killed. An unlock wakes one waiter.
+    /// If that one is killed before it has the mutex, its wake-up is lost with it, and another may
+    /// sleep for good beside a mutex that nobody owns. So this is pthread_mutex_trylock(3) and then
+    /// pthread_mutex_clocklock(3), again and again: nobody sleeps for more than a tenth of a second
+    /// without looking.
     ///
     /// # Errors
     ///
     /// `ENOTRECOVERABLE` if an owner has died and the next one did not repair the value.
     pub fn lock(&self) -> Result<Lock<'_, T>> {
+        let raw = self.raw();
+        // First without a deadline: asking the clock would take longer than the lock itself.
+        let mut call = "pthread_mutex_trylock";
         // SAFETY: `raw` has been a mutex since `anonymous`, and stays mapped while `self` exists.
-        let done = unsafe { libc::pthread_mutex_lock(self.raw()) };
+        let mut done = unsafe { libc::pthread_mutex_trylock(raw) };
+        // There is no way out of this loop with a time-out, and there must be none: after it glibc
+        // still keeps a note that this thread is about to take the mutex. The kernel follows that
+        // note when the thread dies, whatever is mapped there by then.
+        while matches!(done, libc::EBUSY | libc::ETIMEDOUT) {
+            let until = look_again_at();
+            call = "pthread_mutex_clocklock";
+            // SAFETY: as above; `until` is a time on the clock that is named.
+            done = unsafe { pthread_mutex_clocklock(raw, libc::CLOCK_MONOTONIC, until.as_ref()) };
+        }
         if done != libc::EOWNERDEAD {
-            check("pthread_mutex_lock", done)?;
+            check(call, done)?;
         }
         self.owned.set(true);
         let guard = Guard { mutex: self, owner: fork::Owner::here() };
@@ -205,6 +229,29 @@ impl<T: Anonymous> Drop for Guard<'_, T> {
         unsafe { libc::pthread_mutex_unlock(self.mutex.raw()) };
         self.mutex.owned.set(false);
     }
+}
+
+/// How long a waiter sleeps before it looks whether the mutex is free.
+///
+/// A person takes a tenth of a second for "at once", and only a kill at a bad moment makes anybody
+/// wait that long. Ten looks a second cost a sleeper less than a thousandth of a processor.
+const LOOK_AGAIN: TimeSpec = TimeSpec::new(0, 100_000_000);
+
+/// When a waiter that goes to sleep now looks again.
+///
+/// Nobody can set CLOCK_MONOTONIC back. CLOCK_REALTIME, which pthread_mutex_timedlock(3) goes by,
+/// can be set back by an hour, and the waiter would sleep for an hour more.
+fn look_again_at() -> TimeSpec {
+    ClockId::CLOCK_MONOTONIC.now().expect("every Linux has this clock") + LOOK_AGAIN
+}
+
+unsafe extern "C" {
+    /// In glibc since 2.30, and in POSIX since 2024. The libc crate does not declare it.
+    fn pthread_mutex_clocklock(
+        mutex: *mut libc::pthread_mutex_t,
+        clock: libc::clockid_t,
+        until: *const libc::timespec,
+    ) -> c_int;
 }
 
 /// The pthread functions return their error number instead of setting errno.

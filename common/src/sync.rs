@@ -5,21 +5,30 @@
 //! | --- | --- | --- | --- |
 //! | [`semaphore`] | blocking | the count is undone (`SEM_UNDO`), the data stays half written, and nobody is told | a kernel object beside the memory |
 //! | [`mutex`] | blocking | the next to lock is told, and must repair the data first | write access for everybody |
+//! | [`posix_semaphore`] | blocking | everybody hangs | write access for everybody |
+//! | [`rwlock`] | blocking, readers side by side | everybody hangs | write access for everybody |
+//! | [`record_lock`] | blocking | the kernel frees it, the data stays half written, and nobody is told | a file beside the memory |
 //! | [`seqlock`] | wait-free writer, bounded tries for readers | readers go without until the next writer publishes | one writer at a time |
+//! | [`two_slots`] | wait-free writer, bounded tries for readers | nothing: readers go on to get the last whole publication | one writer at a time |
 //! | [`futex`] | waits for a change, keeps nobody apart | nothing: waiters wait on | one aligned 32-bit word |
 //!
-//! The package `race-demo` runs the first three against each other.
+//! The package `race-demo` runs all but the last against each other.
 
-mod fork;
 pub mod futex;
 pub mod mutex;
+mod owner;
+pub mod posix_semaphore;
+pub mod record_lock;
+pub mod rwlock;
 pub mod semaphore;
 pub mod seqlock;
+pub mod two_slots;
 
 use crate::shared::{SharedMemory, Writer};
 use seqlock::SeqLock;
+use two_slots::TwoSlots;
 
-/// What `seqlock` is made of. The package `model` puts loom's in its place.
+/// What `seqlock` and `two_slots` are made of. The package `model` puts loom's in its place.
 mod atomic {
     pub(super) use std::hint::spin_loop;
     pub(super) use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -40,5 +49,16 @@ impl<const WORDS: usize> Writer<'_, SeqLock<WORDS>> {
     /// their index while the publication is under way.
     pub fn publish_with(self, word: impl FnMut(usize) -> u32) {
         SeqLock::publish(&self, word);
+    }
+}
+
+// SAFETY: as for `SeqLock`.
+unsafe impl<const WORDS: usize> SharedMemory for TwoSlots<WORDS> {}
+
+impl<const WORDS: usize> Writer<'_, TwoSlots<WORDS>> {
+    /// Stores one whole publication, wait-free if `word` is, which gives the word that belongs at an
+    /// index. There must be no other writer: two at once may mix their words in one slot.
+    pub fn publish(self, word: impl FnMut(usize) -> u32) {
+        TwoSlots::publish(&self, word);
     }
 }

@@ -1,74 +1,44 @@
-//! The race between a writer and its readers, and three cures, with and without `kill -9`.
+//! The race between processes that share memory, and its cures, with and without `kill -9`.
 //!
-//! A writer publishes records as fast as it can; readers take snapshots and check them. The text of
-//! a record is a function of its count, so a snapshot that mixes two publications gives itself away:
-//! it is *torn*. Then the same with a writer that is killed and replaced, again and again.
+//! First two writers count in one number, and counts get lost. Then a writer publishes records as
+//! fast as it can, and readers take snapshots and check them. The text of a record is a function of
+//! its count, so a snapshot that mixes two publications gives itself away: it is *torn*. Then the same
+//! with a writer that is killed and replaced, again and again.
 //!
 //! ```text
 //! cargo run --release -p race-demo
 //! ```
 //!
-//! Lay any two of `none.rs`, `semaphore.rs`, `mutex.rs` and `seqlock.rs` side by side: nothing
-//! differs but the mechanism. `contest.rs` runs them all alike; `docs/the-race.md` explains what
-//! comes out.
+//! Lay any two of `none.rs`, `semaphore.rs`, `mutex.rs`, `seqlock.rs` and their like side by side:
+//! nothing differs but the mechanism. `contest.rs` runs them all alike; `docs/the-race.md` explains
+//! what comes out.
 
 #![forbid(unsafe_code)]
 
 mod contest;
+mod lost_update;
 mod mechanism;
 mod mutex;
 mod none;
+mod posix_semaphore;
 mod record;
+mod record_lock;
 mod report;
+mod rwlock;
+mod scores;
 mod semaphore;
 mod seqlock;
+mod sleepers;
+mod two_slots;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use contest::Contest;
+use report::{Format, Report};
+use terminal::say;
 use terminal::{Stop, Terminal, args};
-use terminal::{data, say};
-
-/// Show the race between a writer and its readers, and three cures
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// Run this mechanism alone
-    #[arg(long)]
-    mechanism: Option<Name>,
-
-    /// How many readers take snapshots at once
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=31))]
-    readers: u8,
-
-    /// How long to measure each mechanism, such as 1s or 10s
-    #[arg(long = "for", value_name = "DURATION", default_value = "1s", value_parser = args::duration)]
-    time: Duration,
-
-    /// How many times to kill the writer of each mechanism after that
-    #[arg(long, default_value_t = 200)]
-    kills: u32,
-
-    /// A table for people, or JSON for programs
-    #[arg(long, default_value = "table")]
-    format: Format,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Name {
-    None,
-    Semaphore,
-    Mutex,
-    Seqlock,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
 
 fn main() -> ExitCode {
     terminal::run(compare)
@@ -81,20 +51,84 @@ fn compare(args: &Args, terminal: &mut Terminal) -> Result<(), Stop> {
             "a debug build: with --release the figures are higher and the race is closer"
         );
     }
-    let contest = Contest { readers: args.readers.into(), time: args.time, kills: args.kills };
-    let mut rows = Vec::new();
+    let mut report = Report::new(args.format);
+    let measured = measure(args, &mut report, terminal);
+    report.end(terminal);
+    measured
+}
+
+fn measure(args: &Args, report: &mut Report, terminal: &mut Terminal) -> Result<(), Stop> {
+    let alone = args.mechanism.is_some();
+    if !alone {
+        report.counts(terminal)?;
+        for way in &lost_update::WAYS {
+            let count = lost_update::count(way, args.time, terminal)?;
+            report.count(&count, terminal)?;
+        }
+    }
+    let contest = Contest {
+        readers: args.readers.into(),
+        time: args.time,
+        kills: args.kills,
+        within: args.within,
+    };
+    report.mechanisms(&contest, alone, terminal)?;
     for name in Name::value_variants().iter().filter(|name| args.runs(**name)) {
-        rows.push(match name {
-            Name::None => contest.run::<none::Unguarded>(terminal)?,
-            Name::Semaphore => contest.run::<semaphore::Guarded>(terminal)?,
-            Name::Mutex => contest.run::<mutex::Guarded>(terminal)?,
-            Name::Seqlock => contest.run::<seqlock::Versioned>(terminal)?,
-        });
+        let row = match name {
+            Name::None => contest.run::<none::Unguarded>(terminal),
+            Name::PosixSemaphore => contest.run::<posix_semaphore::Guarded>(terminal),
+            Name::Rwlock => contest.run::<rwlock::Guarded>(terminal),
+            Name::Semaphore => contest.run::<semaphore::Guarded>(terminal),
+            Name::RecordLock => contest.run::<record_lock::Guarded>(terminal),
+            Name::Mutex => contest.run::<mutex::Guarded>(terminal),
+            Name::Seqlock => contest.run::<seqlock::Versioned>(terminal),
+            Name::TwoSlots => contest.run::<two_slots::Doubled>(terminal),
+        };
+        report.row(&row?, terminal)?;
     }
-    match args.format {
-        Format::Table => report::table(&rows, args.kills, terminal),
-        Format::Json => data!(terminal, "{}", report::json(&rows)?),
-    }
+    Ok(())
+}
+
+/// Show the race between processes that share memory, and its cures
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Run this mechanism alone
+    #[arg(long)]
+    mechanism: Option<Name>,
+
+    /// How many readers take snapshots at once
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=31))]
+    readers: u8,
+
+    /// How long to measure each mechanism undisturbed, such as 1s or 10s
+    #[arg(long = "for", value_name = "DURATION", default_value = "500ms", value_parser = args::duration)]
+    time: Duration,
+
+    /// How many times to kill the writer of each mechanism after that
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+
+    /// For how long to kill at most
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = args::duration)]
+    within: Duration,
+
+    /// Tables for people, or JSON for programs
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+/// The mechanisms, from those that a dead holder stops to those that need nothing made good.
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    None,
+    PosixSemaphore,
+    Rwlock,
+    Semaphore,
+    RecordLock,
+    Mutex,
+    Seqlock,
+    TwoSlots,
 }
 
 impl Args {

@@ -1,4 +1,4 @@
-//! What a mechanism must do; each of the four does it in a file of its own.
+//! What a mechanism must do; each does it in a file of its own.
 
 use common::{ConnStat, Error};
 
@@ -19,9 +19,10 @@ pub(crate) trait Mechanism: Sized {
     /// What a new writer does before it publishes, in case the last one was killed.
     fn recover(&self) -> Result<(), Error>;
 
-    /// How often somebody noticed that a writer was killed in the middle, and made it good.
-    fn repairs(&self) -> u64 {
-        0
+    /// How often somebody noticed that a writer was killed in the middle, and made it good; `None` if
+    /// nobody can notice, or nothing needs to be made good.
+    fn repairs(&self) -> Option<u64> {
+        None
     }
 
     /// What would outlive the processes, for a person who must remove it by hand.

@@ -56,7 +56,7 @@ impl Mechanism for Guarded {
         self.lock().map(drop)
     }
 
-    fn repairs(&self) -> u64 {
-        self.repairs.get(0)
+    fn repairs(&self) -> Option<u64> {
+        Some(self.repairs.get(0))
     }
 }

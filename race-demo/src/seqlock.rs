@@ -50,7 +50,7 @@ impl Mechanism for Versioned {
         Ok(())
     }
 
-    fn repairs(&self) -> u64 {
-        self.repairs.get(0)
+    fn repairs(&self) -> Option<u64> {
+        Some(self.repairs.get(0))
     }
 }

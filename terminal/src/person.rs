@@ -1,7 +1,7 @@
 //! Data on stdout, narration on stderr, and pauses that Ctrl-C ends.
 
-use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -30,6 +30,9 @@ macro_rules! data {
     ($terminal:expr, $($line:tt)+) => { $terminal.print(format_args!($($line)+)) };
 }
 
+/// What takes a terminal back to the start of the line and clears it.
+const CLEAR_LINE: &str = "\r\x1b[K";
+
 /// The person's terminal: data for stdout, narration for stderr, and signals.
 ///
 /// The signals that end a program are blocked except while it waits here, and each of these waits
@@ -39,6 +42,10 @@ macro_rules! data {
 #[derive(Debug)]
 pub struct Terminal {
     while_waiting: SigSet,
+    /// When anything was last shown.
+    last_line: Instant,
+    /// Whether the last line is one of [`Terminal::progress`], without its end.
+    unfinished: bool,
 }
 
 impl Terminal {
@@ -49,15 +56,44 @@ impl Terminal {
     ///
     /// None that sigaction(2) gives for these signals.
     pub fn new() -> nix::Result<Self> {
-        Ok(Self { while_waiting: signals::catch()? })
+        let while_waiting = signals::catch()?;
+        Ok(Self { while_waiting, last_line: Instant::now(), unfinished: false })
     }
 
     /// Narrates: a line on stderr, for the person who watches.
     pub fn say(&mut self, line: impl Display) {
+        self.end_progress();
+        self.write_stderr(format_args!("{line}\n"));
+    }
+
+    /// Says on stderr how far it is. On a screen it is one line that stands until the next line of
+    /// output, and shows the latest; elsewhere it is a line where there was none for a while.
+    pub fn progress(&mut self, line: impl Display) {
+        let screen = io::stderr().is_terminal();
+        let pause = Duration::from_millis(if screen { 100 } else { 5000 });
+        let soon = self.last_line.elapsed() < pause;
+        if screen && !(self.unfinished && soon) {
+            self.write_stderr(format_args!("{CLEAR_LINE}{line}"));
+            self.unfinished = true;
+            self.last_line = Instant::now();
+        } else if !soon {
+            self.say(line);
+        }
+    }
+
+    /// Before any other line of output.
+    fn end_progress(&mut self) {
+        if std::mem::take(&mut self.unfinished) {
+            self.write_stderr(format_args!("{CLEAR_LINE}"));
+        }
+        self.last_line = Instant::now();
+    }
+
+    fn write_stderr(&mut self, text: fmt::Arguments<'_>) {
         let mut stderr = io::stderr();
         // A person who no longer listens is no reason to stop.
         if self.wait_writable(&stderr) {
-            let _ = stderr.write_all(format!("{line}\n").as_bytes());
+            let _ = stderr.write_all(text.to_string().as_bytes());
         }
     }
 
@@ -85,6 +121,7 @@ impl Terminal {
     ///
     /// [`Stop::ClosedPipe`] if nobody reads stdout any more, [`Stop::Signal`] if it is time to end.
     pub fn print(&mut self, line: impl Display) -> Result<(), Stop> {
+        self.end_progress();
         let mut stdout = io::stdout();
         self.wait_writable(&stdout);
         signals::ending()?;
@@ -94,6 +131,16 @@ impl Terminal {
                 _ => Error::new("write", "stdout", errno_of(&error)).into(),
             },
         )
+    }
+
+    /// Prints data as [`Terminal::print`] does, but also when it is time to end: what makes the data
+    /// whole, if stdout takes it without waiting.
+    pub fn print_last(&mut self, line: impl Display) {
+        self.end_progress();
+        let mut stdout = io::stdout();
+        if self.wait_writable(&stdout) {
+            let _ = stdout.write_all(format!("{line}\n").as_bytes()).and_then(|()| stdout.flush());
+        }
     }
 
     /// Does nothing for `interval`.

@@ -3,12 +3,16 @@
 //! This test has no harness: cargo's runs every test in a thread, and a process with threads must
 //! not fork.
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::Counters;
 use common::mapping::Mapping;
 use common::sync::mutex::{Lock, Mutex};
+use common::sync::posix_semaphore::PosixSemaphore;
+use common::sync::record_lock::RecordLock;
+use common::sync::rwlock::RwLock;
 use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
@@ -18,7 +22,7 @@ use terminal::{Stop, Terminal};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 10] = [
+const TESTS: [(&str, Test); 19] = [
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
@@ -29,6 +33,15 @@ const TESTS: [(&str, Test); 10] = [
     ("a mutex that nobody repairs is lost", mutex_unrepaired),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
+    ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
+    ("a killed holder's POSIX semaphore stays held", posix_semaphore_of_the_killed),
+    ("a copy of its guard gives nothing back", posix_semaphore_inherited),
+    ("a read-write lock keeps processes apart", rwlock_keeps_apart),
+    ("a read-write lock lets readers in together", rwlock_shared),
+    ("a killed writer's read-write lock stays held", rwlock_of_the_killed),
+    ("a copy of its guard unlocks nothing", rwlock_inherited),
+    ("a record lock keeps processes apart", record_lock_keeps_apart),
+    ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
 ];
 
 fn main() -> ExitCode {
@@ -286,4 +299,151 @@ fn futex_wakes(terminal: &mut Terminal) -> Result<(), Stop> {
         }
     }
     child.wait(terminal)
+}
+
+/// Forks a child that locks, and returns it with whether it had to wait: it waits if it sleeps in the
+/// kernel, and it was let in if it says so.
+fn waits(
+    terminal: &mut Terminal,
+    lock: impl FnOnce() -> Result<(), Stop>,
+) -> Result<(Child, bool), Stop> {
+    const HERE: usize = 0;
+    const IN: usize = 1;
+    let says = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
+    let child = start_child(terminal, |_| {
+        says.writer().set(HERE, 1);
+        lock()?;
+        says.writer().set(IN, 1);
+        Ok(())
+    })?;
+    let status = format!("/proc/{}/status", child.pid());
+    let sleeps = || std::fs::read_to_string(&status).is_ok_and(|it| it.contains("State:\tS"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // In this order: who was asleep after its first word, and has not come in, waits.
+        let waits = says.get(HERE) == 1 && sleeps();
+        if says.get(IN) == 1 {
+            return Ok((child, false));
+        }
+        if waits {
+            return Ok((child, true));
+        }
+        expect("the child comes to its lock", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+}
+
+/// A child drops its copy of `guard`, and another one must wait for the lock until the parent drops
+/// the guard itself.
+fn inherited<G>(
+    terminal: &mut Terminal,
+    guard: G,
+    lock: impl FnOnce() -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let mut guard = Some(guard);
+    start_child(terminal, |_| {
+        drop(guard.take());
+        Ok(())
+    })?
+    .wait(terminal)?;
+    let (child, had_to_wait) = waits(terminal, lock)?;
+    expect("the parent still holds the lock", had_to_wait);
+    drop(guard);
+    child.wait(terminal)
+}
+
+/// A child is killed while it has the lock that `hold` takes; another one that locks waits for ever.
+fn held_by_the_killed<G>(
+    terminal: &mut Terminal,
+    hold: impl Fn() -> Result<G, Stop>,
+) -> Result<(), Stop> {
+    let data = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
+    kill_while_holding(terminal, &data, || {
+        let _held = hold()?;
+        data.writer().set(HALF_DONE, 1);
+        for_ever()
+    })?;
+    let (_child, had_to_wait) = waits(terminal, || hold().map(drop))?;
+    expect("the dead child still holds the lock", had_to_wait);
+    Ok(())
+}
+
+/// No count is lost under the lock that `lock` takes.
+fn keeps_apart<G>(
+    terminal: &mut Terminal,
+    lock: impl Fn() -> Result<G, common::Error>,
+) -> Result<(), Stop> {
+    let counters = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let locked = || {
+        let _held = lock()?;
+        counters.writer().set(0, counters.get(0) + 1);
+        Ok(())
+    };
+    count_in_two_steps(terminal, || counters.get(0), locked)
+}
+
+fn posix_semaphore_keeps_apart(terminal: &mut Terminal) -> Result<(), Stop> {
+    let semaphore = PosixSemaphore::anonymous()?;
+    keeps_apart(terminal, || semaphore.lock())
+}
+
+fn posix_semaphore_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    let semaphore = PosixSemaphore::anonymous()?;
+    held_by_the_killed(terminal, || Ok(semaphore.lock()?))
+}
+
+fn posix_semaphore_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
+    let semaphore = PosixSemaphore::anonymous()?;
+    inherited(terminal, semaphore.lock()?, || Ok(semaphore.lock().map(drop)?))
+}
+
+fn rwlock_keeps_apart(terminal: &mut Terminal) -> Result<(), Stop> {
+    let lock = RwLock::anonymous()?;
+    keeps_apart(terminal, || lock.write())
+}
+
+fn rwlock_shared(terminal: &mut Terminal) -> Result<(), Stop> {
+    let lock = RwLock::anonymous()?;
+    let _reading = lock.read()?;
+    let (child, had_to_wait) = waits(terminal, || Ok(lock.read().map(drop)?))?;
+    child.wait(terminal)?;
+    expect("a second reader comes in", !had_to_wait);
+    let (_child, had_to_wait) = waits(terminal, || Ok(lock.write().map(drop)?))?;
+    expect("a writer does not", had_to_wait);
+    Ok(())
+}
+
+fn rwlock_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    let lock = RwLock::anonymous()?;
+    held_by_the_killed(terminal, || Ok(lock.write()?))
+}
+
+fn rwlock_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
+    let lock = RwLock::anonymous()?;
+    inherited(terminal, lock.write()?, || Ok(lock.write().map(drop)?))
+}
+
+fn record_lock_keeps_apart(terminal: &mut Terminal) -> Result<(), Stop> {
+    let lock = RefCell::new(RecordLock::anonymous()?);
+    let counters = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let locked = || {
+        let mut lock = lock.borrow_mut();
+        let _held = lock.lock()?;
+        counters.writer().set(0, counters.get(0) + 1);
+        Ok(())
+    };
+    count_in_two_steps(terminal, || counters.get(0), locked)
+}
+
+fn record_lock_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut lock = RecordLock::anonymous()?;
+    let data = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
+    kill_while_holding(terminal, &data, || {
+        let _held = lock.lock()?;
+        data.writer().set(HALF_DONE, 1);
+        for_ever()
+    })?;
+    expect("the data is half written", (data.get(HALF_DONE), data.get(DONE)) == (1, 0));
+    let mut other = lock.reopened()?;
+    inherited(terminal, lock.lock()?, || Ok(other.lock().map(drop)?))
 }

@@ -26,7 +26,7 @@ use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::time::ClockId;
 
-use super::fork;
+use super::owner::Owner;
 use crate::error::{Error, Refusal, Result};
 use crate::mapping::Area;
 use crate::shared::{Anonymous, Writer};
@@ -131,7 +131,7 @@ impl<T: Anonymous> Mutex<T> {
             check(call, done)?;
         }
         self.owned.set(true);
-        let guard = Guard { mutex: self, owner: fork::Owner::here() };
+        let guard = Guard { mutex: self, owner: Owner::current() };
         Ok(if done == libc::EOWNERDEAD {
             Lock::OwnerDied(Broken { guard })
         } else {
@@ -184,7 +184,7 @@ impl<'a, T: Anonymous> Broken<'a, T> {
     /// Refused in a fork of the process that took the lock, before `repair` is called. None else that
     /// the types here allow; `EINVAL` means a mutex whose owner has not died.
     pub fn repair(self, repair: impl FnOnce(Writer<'_, T>)) -> Result<Guard<'a, T>> {
-        if !self.guard.owner.is_here() {
+        if !self.guard.owner.is_current() {
             return Err(Error::refused("pthread_mutex_consistent", OBJECT, Refusal::Inherited));
         }
         repair(self.guard.writer());
@@ -204,7 +204,7 @@ impl<'a, T: Anonymous> Broken<'a, T> {
 pub struct Guard<'a, T: Anonymous> {
     // `Mutex` holds a `Cell`, so a guard stays with the thread that locked, as it must.
     mutex: &'a Mutex<T>,
-    owner: fork::Owner,
+    owner: Owner,
 }
 
 impl<T: Anonymous> Guard<'_, T> {
@@ -215,14 +215,14 @@ impl<T: Anonymous> Guard<'_, T> {
     /// In a fork of the process that took the lock.
     #[must_use]
     pub fn writer(&self) -> Writer<'_, T> {
-        assert!(self.owner.is_here(), "{}", Refusal::Inherited);
+        assert!(self.owner.is_current(), "{}", Refusal::Inherited);
         Writer::new(self.mutex.value())
     }
 }
 
 impl<T: Anonymous> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        if !self.owner.is_here() {
+        if !self.owner.is_current() {
             return;
         }
         // SAFETY: `raw` is a mutex, and this thread owns it: that is what a guard is.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::fork;
+use super::owner::Owner;
 use crate::error::{Error, Refusal, Result};
 use crate::sysv::Key;
 
@@ -125,7 +125,7 @@ impl Semaphore {
     /// undo list (SEMMNU).
     pub fn lock(&self) -> Result<Held<'_>> {
         self.add(-1, SEM_UNDO)?;
-        Ok(Held { semaphore: self, owner: fork::Owner::here() })
+        Ok(Held { semaphore: self, owner: Owner::current() })
     }
 
     /// Removes the set at once, whoever uses it: semctl(2) `IPC_RMID`.
@@ -170,12 +170,12 @@ fn semget(key: Key, count: c_int, flags: c_int) -> Result<c_int> {
 #[must_use = "dropped at once, it protects nothing"]
 pub struct Held<'a> {
     semaphore: &'a Semaphore,
-    owner: fork::Owner,
+    owner: Owner,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if self.owner.is_here() {
+        if self.owner.is_current() {
             // It can fail only if the set has been removed; whoever waits for it is told so too.
             let _ = self.semaphore.add(1, SEM_UNDO);
         }

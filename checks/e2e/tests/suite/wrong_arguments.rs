@@ -316,7 +316,7 @@ rows! {
     mechanism_unknown {
         how: sh("race-demo --mechanism spinlock"), status: 2,
         says: "error: invalid value 'spinlock' for '--mechanism <MECHANISM>'",
-        cure: "`none`, `semaphore`, `mutex` or `seqlock`",
+        cure: "One that `race-demo --help` lists",
     }
     format_unknown {
         how: sh("race-demo --format xml"), status: 2,

@@ -46,7 +46,7 @@ pub(crate) static SCENARIO: Scenario = Scenario {
     explanation: "kill -9 gives a process no time to tidy up. A lock that is a word stays taken: nobody knows that its \
         owner is dead. A seqlock's reader waits for nobody: it finds the sequence odd, says Busy, and never takes a half \
         record for whole.",
-    cure: "the seqlock, or a robust mutex, which tells the next owner: race-demo kills 200 writers of each, see docs/the-race.md.",
+    cure: "the seqlock, or a robust mutex, which tells the next owner: race-demo kills writers of each, see docs/the-race.md.",
     wrong: Some(Version {
         title: "a plain lock",
         goal: "Process 1 writes [1, 1] behind a lock. Kill it (k) so that process 2 waits for ever.",

@@ -21,7 +21,7 @@ pub(crate) static SCENARIO: Scenario = Scenario {
     explanation: "count++ is one line of C and three steps of the processor: load the count, add 1 in a register, \
         store the sum. Nobody else sees the register. A process that stores what it computed from an old count stores \
         over what the other has added meanwhile.",
-    cure: "one atomic add: fetch_add, as in shm-sysv-writer --join. With several words to change: a lock, docs/the-race.md.",
+    cure: "one atomic add: fetch_add, as in shm-sysv-writer --join. race-demo counts the losses without it: docs/the-race.md.",
     wrong: Some(Version {
         title: "load, add, store",
         goal: "Both processes add 1 to count, which is 0. Make one of the two additions disappear: \

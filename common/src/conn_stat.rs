@@ -248,4 +248,43 @@ mod tests {
         });
         assert_eq!((below, record.load().count), (20_000, 60_000));
     }
+
+    #[test]
+    fn who_sees_a_count_sees_its_text() {
+        // Both wait for each other, so there is nothing newer than what is looked for; and not for
+        // long, since on a busy machine each turn may take a while.
+        let (shared, seen) = (shared(), AtomicU32::new(0));
+        let record: &SharedConnStat = &shared;
+        let writer = shared.writer();
+        let until = std::time::Instant::now() + Duration::from_secs(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut count = 0;
+                while count >= 0 {
+                    let loaded = record.load();
+                    if loaded.count != count {
+                        count = loaded.count;
+                        let octet = u8::try_from(count.unsigned_abs() % 156).unwrap_or(0);
+                        let text = format!("{}.0.0.1", 100 + octet);
+                        assert_eq!(loaded.ip().to_string(), text, "beside the count {count}");
+                        seen.store(count.unsigned_abs(), Ordering::Release);
+                    }
+                }
+            });
+            for count in 1..=50_000_u32 {
+                let last = count == 50_000 || std::time::Instant::now() > until;
+                let octet = u8::try_from(count % 156).unwrap_or(0);
+                let mut stat = ConnStat::new([100 + octet, 0, 0, 1].into());
+                // A negative count is the last one.
+                stat.count = if last { -count.cast_signed() } else { count.cast_signed() };
+                writer.store(&stat);
+                while seen.load(Ordering::Acquire) != count {
+                    std::thread::yield_now();
+                }
+                if last {
+                    break;
+                }
+            }
+        });
+    }
 }

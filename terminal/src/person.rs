@@ -273,3 +273,22 @@ impl Terminal {
         ppoll(fds, patience, Some(self.while_waiting))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::ReadWrite;
+    use common::mapping::Mapping;
+    use nix::sys::signal::Signal;
+
+    use super::*;
+
+    #[test]
+    fn signals_are_blocked_again_after_a_wait() {
+        let mut terminal = Terminal::new().expect("signals");
+        let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous().expect("pages");
+        let blocked = SigSet::thread_get_mask().expect("the mask");
+        assert!(blocked.contains(Signal::SIGINT));
+        terminal.wait_for_change(&shared, 0, Duration::from_millis(1)).expect("no signal");
+        assert_eq!(SigSet::thread_get_mask().expect("the mask"), blocked);
+    }
+}

@@ -37,3 +37,36 @@ impl<A: Access> RecordFile<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use super::*;
+    use crate::{ReadOnly, ReadWrite};
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn who_asks_keeps_nothing() {
+        let path = std::env::temp_dir().join(format!("lease-{}", std::process::id()));
+        let made = RecordFile::<ReadWrite>::open_or_create(&path, 0o600, &[0; 68]).expect("a file");
+        let file = RecordFile::<ReadOnly>::open(&path, 68).expect("the same file");
+        assert_eq!(file.has_writer(), Ok(true));
+        drop(made);
+        let asked = file.has_writer();
+        // With a lease in force this would fail, instead of waiting until it is given back.
+        let writer = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        std::fs::remove_file(&path).expect("our file");
+        match asked {
+            Ok(has_writer) => assert!(!has_writer),
+            // Not on this file system.
+            Err(error) => assert_eq!(error.errno(), Some(Errno::EINVAL)),
+        }
+        writer.expect("nobody holds a lease");
+        // Whoever opens it while the question is asked sends a signal that does nothing.
+        // SAFETY: F_GETSIG (11) takes no argument and touches no memory of ours.
+        let signal = unsafe { libc::fcntl(file.file.as_raw_fd(), 11) };
+        assert_eq!(signal, libc::SIGURG);
+    }
+}

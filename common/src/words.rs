@@ -128,6 +128,21 @@ shared_word!(SharedI32, AtomicI32, i32, "int");
 /// # Ok::<(), common::Error>(())
 /// ```
 ///
+/// The type of a field is used once, so a macro in its place can't give two answers:
+///
+/// ```
+/// common::shared_record! {
+///     struct Once {
+///         // A second use of the type would define the macro a second time.
+///         words: [common::SharedU32; {
+///             #[macro_export]
+///             macro_rules! defined_once { () => {} }
+///             4
+///         }],
+///     }
+/// }
+/// ```
+///
 /// The compiler refuses a field that is not made of shared words:
 ///
 /// ```compile_fail,E0277
@@ -176,10 +191,21 @@ macro_rules! shared_record {
             $( $(#[doc = $field_doc])* $field_vis $field: $type, )+
         }
 
+        // The fields themselves are looked at. `$type` again would not do: where it is the call of
+        // a procedural macro, that may expand to another type the second time.
+        const _: () = {
+            fn is_shared<T: $crate::SharedMemory + ?::core::marker::Sized>(_: &T) {}
+            #[allow(dead_code)]
+            fn all_are_shared(record: &$name) {
+                $( is_shared(&record.$field); )+
+            }
+        };
+
         // SAFETY: `#[repr(C)]`, and every field is itself made of aligned 32-bit atomics and of
-        // nothing else, so there is no padding, and every bit pattern is valid. The methods of
-        // words on `&self` only load, and there are no others to build on.
-        unsafe impl $crate::SharedMemory for $name where $( $type: $crate::SharedMemory, )+ {}
+        // nothing else, as `all_are_shared` makes the compiler see to; so there is no padding, and
+        // every bit pattern is valid. The methods of words on `&self` only load, and there are no
+        // others to build on.
+        unsafe impl $crate::SharedMemory for $name {}
 
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {

@@ -88,7 +88,8 @@ impl<A: Access> RecordFile<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`RecordFile::map`], and `EINVAL` for an empty file.
+    /// Those of [`RecordFile::map`], and `EINVAL` for an empty file; `ENOMEM` also for more than
+    /// `isize::MAX` bytes.
     pub fn map_words(&self) -> Result<Mapping<[SharedU32], A>> {
         Mapping::words_of_file(&self.file, self.size)
             .map_err(|errno| Error::new("mmap", self.name(), errno))

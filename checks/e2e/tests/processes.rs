@@ -305,12 +305,29 @@ fn mutex_forked_in_repair(terminal: &mut Terminal) -> Result<(), Stop> {
 
 fn semaphore_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
     let semaphore = Semaphore::create(Key::Private, 0o600)?;
-    let tested = semaphore
-        .lock()
-        .map_err(Stop::from)
-        .and_then(|held| inherited(terminal, held, || Ok(semaphore.lock().map(drop)?)));
+    let tested = semaphore_guard_inherited(terminal, &semaphore);
     semaphore.remove()?;
     tested
+}
+
+fn semaphore_guard_inherited(terminal: &mut Terminal, semaphore: &Semaphore) -> Result<(), Stop> {
+    let dropped = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let mut held = Some(semaphore.lock()?);
+    // It stays after that: SEM_UNDO would take back what it gave back, as soon as it ended.
+    let _copy = start_child(terminal, |_| {
+        drop(held.take());
+        dropped.writer().set(0, 1);
+        for_ever()
+    })?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while dropped.get(0) == 0 {
+        expect("the child drops its copy", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    let (child, had_to_wait) = waits(terminal, || Ok(semaphore.lock().map(drop)?))?;
+    expect("the parent still holds the semaphore", had_to_wait);
+    drop(held);
+    child.wait(terminal)
 }
 
 fn child_inherited(terminal: &mut Terminal) -> Result<(), Stop> {

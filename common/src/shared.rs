@@ -62,6 +62,11 @@
 //! language (unsafe-code-guidelines issues 152, 606, 607); here every bit pattern is a valid value,
 //! so there is nothing it could make us misread.
 //!
+//! Nor can it keep a process from writing into its own memory through a file. Any safe program can do
+//! that with std alone: /proc/self/mem, the code of a library on the disk, the registers of a device
+//! under /sys. As in std, what such files do is beyond what a type can promise. One of them is refused:
+//! anonymous pages, which root finds in /proc/PID/map_files.
+//!
 //! # Why `attach` and `map` are safe to call
 //!
 //! `memmap2::Mmap::map` is unsafe, because it hands out a `&[u8]`: whoever calls it promises that

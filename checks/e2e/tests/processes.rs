@@ -23,7 +23,7 @@ use terminal::{Stop, Terminal};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 24] = [
+const TESTS: [(&str, Test); 25] = [
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
@@ -37,6 +37,7 @@ const TESTS: [(&str, Test); 24] = [
     ("a child forked during a repair does not end it", mutex_forked_in_repair),
     ("a copy of a System V semaphore's guard gives nothing back", semaphore_inherited),
     ("a copy of a child kills nobody", child_inherited),
+    ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
@@ -351,6 +352,18 @@ fn child_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
         terminal.pause(Duration::from_millis(1))?;
     }
     Ok(())
+}
+
+fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut child = start_child(terminal, |_| Ok(()))?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.is_running()? {
+        expect("the child ends", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    // By now the id may be that of another child, so nobody may ask the kernel for it.
+    expect("it has ended", !child.is_running()?);
+    child.wait(terminal)
 }
 
 fn seqlock_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {

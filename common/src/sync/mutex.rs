@@ -207,7 +207,8 @@ impl<'a, T: Anonymous> Broken<'a, T> {
 /// The lock on a whole value. Dropping it unlocks the mutex: pthread_mutex_unlock(3).
 ///
 /// It belongs to the process that took it. The copy of it that a fork makes unlocks nothing, and gives
-/// no right to the value.
+/// no right to the value. A [`Writer`] that was taken before the fork does not ask again: so take it
+/// anew for each use.
 #[derive(Debug)]
 #[must_use = "dropped at once, it protects nothing"]
 pub struct Guard<'a, T: Anonymous> {

@@ -27,7 +27,7 @@ pub(crate) use reservation::Reservation;
 
 use crate::error::{Error, Result};
 use crate::shared::{Access, Anonymous, Pages, ReadWrite, SharedMemory, Writer};
-use crate::words::SharedU32;
+use crate::words::{SharedU32, words_in};
 
 /// Shared pages in this process's address space, seen as a `T`.
 ///
@@ -69,10 +69,11 @@ impl<T: SharedMemory, A: Access> Mapping<T, A> {
 impl<A: Access> Mapping<[SharedU32], A> {
     /// Maps the first `size` bytes of `file` as words; the last may reach behind the end of the file.
     fn words_of_file(file: &File, size: usize) -> nix::Result<Self> {
+        let words = words_in(size).ok_or(Errno::ENOMEM)?;
         let area = Area::of_file::<A>(file, size)?;
-        let words = size.div_ceil(size_of::<SharedU32>());
         let start = NonNull::slice_from_raw_parts(area.start.cast(), words);
-        // SAFETY: as in `of_file`; the kernel maps whole pages, so the last word is mapped too.
+        // SAFETY: as in `of_file`; the kernel maps whole pages, so the last word is mapped too; a slice
+        // may have as many words.
         let pages = unsafe { Pages::new(start) };
         Ok(Self { pages, area })
     }

@@ -100,6 +100,14 @@ macro_rules! shared_word {
 shared_word!(SharedU32, AtomicU32, u32, "unsigned int");
 shared_word!(SharedI32, AtomicI32, i32, "int");
 
+/// How many words `size` bytes of memory are, the last of which may be incomplete. `None` if they are
+/// more than a Rust slice may have, which is `isize::MAX` bytes: on a 32-bit machine the kernel maps more.
+pub(crate) fn words_in(size: usize) -> Option<usize> {
+    let words = size.div_ceil(size_of::<SharedU32>());
+    words.checked_mul(size_of::<SharedU32>()).filter(|&bytes| isize::try_from(bytes).is_ok())?;
+    Some(words)
+}
+
 /// Declares a record for shared memory, without `unsafe`: a `#[repr(C)]` struct whose fields are words
 /// ([`SharedU32`], [`SharedI32`]), texts ([`SharedText`](crate::SharedText)), arrays of them, or other
 /// such records.
@@ -126,6 +134,21 @@ shared_word!(SharedI32, AtomicI32, i32, "int");
 /// assert_eq!(shared.ready.load(Acquire), 1);
 /// assert_eq!(shared.text.load().as_bytes(), b"hello");
 /// # Ok::<(), common::Error>(())
+/// ```
+///
+/// The type of a field is used once, so a macro in its place can't give two answers:
+///
+/// ```
+/// common::shared_record! {
+///     struct Once {
+///         // A second use of the type would define the macro a second time.
+///         words: [common::SharedU32; {
+///             #[macro_export]
+///             macro_rules! defined_once { () => {} }
+///             4
+///         }],
+///     }
+/// }
 /// ```
 ///
 /// The compiler refuses a field that is not made of shared words:
@@ -176,10 +199,21 @@ macro_rules! shared_record {
             $( $(#[doc = $field_doc])* $field_vis $field: $type, )+
         }
 
+        // The fields themselves are looked at. `$type` again would not do: where it is the call of
+        // a procedural macro, that may expand to another type the second time.
+        const _: () = {
+            fn is_shared<T: $crate::SharedMemory + ?::core::marker::Sized>(_: &T) {}
+            #[allow(dead_code)]
+            fn all_are_shared(record: &$name) {
+                $( is_shared(&record.$field); )+
+            }
+        };
+
         // SAFETY: `#[repr(C)]`, and every field is itself made of aligned 32-bit atomics and of
-        // nothing else, so there is no padding, and every bit pattern is valid. The methods of
-        // words on `&self` only load, and there are no others to build on.
-        unsafe impl $crate::SharedMemory for $name where $( $type: $crate::SharedMemory, )+ {}
+        // nothing else, as `all_are_shared` makes the compiler see to; so there is no padding, and
+        // every bit pattern is valid. The methods of words on `&self` only load, and there are no
+        // others to build on.
+        unsafe impl $crate::SharedMemory for $name {}
 
         impl ::core::fmt::Debug for $name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -222,6 +256,14 @@ mod tests {
         assert_eq!([Relaxed, Acquire, SeqCst].map(|order| shared.second[1].load(order)), [8; 3]);
         assert_eq!((shared.first.load(Relaxed), shared.second[0].load(Relaxed)), (0, 0));
         assert_eq!(format!("{:?}", *shared), "Record { first: 0, second: [0, 8] }");
+    }
+
+    #[test]
+    fn no_slice_is_larger_than_rust_allows() {
+        let most = isize::MAX.unsigned_abs() - 3;
+        assert_eq!([0, 1, 4, 5].map(words_in), [0, 1, 1, 2].map(Some));
+        assert_eq!(words_in(most), Some(most / 4));
+        assert_eq!([most + 1, most + 4, usize::MAX].map(words_in), [None; 3]);
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub enum Fork {
 pub struct Child {
     pid: Pid,
     parent: Pid,
-    reaped: bool,
+    /// How it ended, once it has been waited for. Its id may be another child's from then on.
+    ended: Option<WaitStatus>,
 }
 
 /// Makes two processes of one: fork(2).
@@ -58,7 +59,7 @@ pub fn fork() -> Result<Fork, Error> {
     match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => Ok(Fork::Child),
         Ok(ForkResult::Parent { child }) => {
-            Ok(Fork::Parent(Child { pid: child, parent, reaped: false }))
+            Ok(Fork::Parent(Child { pid: child, parent, ended: None }))
         }
         Err(errno) => Err(Error::new("fork", "this process", errno)),
     }
@@ -101,8 +102,11 @@ impl Child {
     /// [`Stop::Signal`] as soon as a signal asks this process to end, whereupon the child is
     /// killed; refused if the child did not exit with status 0.
     pub fn wait(mut self, terminal: &mut Terminal) -> Result<(), Stop> {
-        let ended = terminal.wait_for(self.pid)?;
-        self.reaped = true;
+        let ended = match self.ended {
+            Some(ended) => ended,
+            None => terminal.wait_for(self.pid)?,
+        };
+        self.ended = Some(ended);
         Ok(self.verdict(ended)?)
     }
 
@@ -112,10 +116,14 @@ impl Child {
     ///
     /// Refused if it has ended otherwise than with status 0; those of waitpid(2).
     pub fn is_running(&mut self) -> Result<bool, Error> {
-        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+        let looked = match self.ended {
+            Some(ended) => Ok(ended),
+            None => waitpid(self.pid, Some(WaitPidFlag::WNOHANG)),
+        };
+        match looked {
             Ok(WaitStatus::StillAlive) => Ok(true),
             Ok(ended) => {
-                self.reaped = true;
+                self.ended = Some(ended);
                 self.verdict(ended).map(|()| false)
             }
             Err(errno) => Err(Error::new("waitpid", format_args!("child {}", self.pid), errno)),
@@ -136,7 +144,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.reaped && self.parent == getpid() {
+        if self.ended.is_none() && self.parent == getpid() {
             let _ = kill(self.pid, Signal::SIGKILL);
             while waitpid(self.pid, None) == Err(Errno::EINTR) {}
         }

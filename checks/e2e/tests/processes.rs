@@ -4,6 +4,7 @@
 //! not fork.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,12 @@ use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
-use terminal::process::{Child, start_child};
+use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 19] = [
+const TESTS: [(&str, Test); 25] = [
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
@@ -31,6 +32,12 @@ const TESTS: [(&str, Test); 19] = [
     ("a mutex keeps processes apart", mutex_keeps_apart),
     ("a killed owner's mutex must be repaired", mutex_of_the_killed),
     ("a mutex that nobody repairs is lost", mutex_unrepaired),
+    ("a copy of its guard stores and unlocks nothing", mutex_inherited),
+    ("a copy of its broken guard repairs nothing", mutex_inherited_broken),
+    ("a child forked during a repair does not end it", mutex_forked_in_repair),
+    ("a copy of a System V semaphore's guard gives nothing back", semaphore_inherited),
+    ("a copy of a child kills nobody", child_inherited),
+    ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
@@ -234,6 +241,129 @@ fn mutex_unrepaired(terminal: &mut Terminal) -> Result<(), Stop> {
     let error = mutex.lock().expect_err("it is lost");
     expect("not recoverable", error.errno() == Some(nix::errno::Errno::ENOTRECOVERABLE));
     Ok(())
+}
+
+/// Whether `work` panics; what the panic says is not printed.
+fn panics(work: impl FnOnce()) -> bool {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let panicked = catch_unwind(AssertUnwindSafe(work)).is_err();
+    std::panic::set_hook(hook);
+    panicked
+}
+
+fn mutex_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mutex = Mutex::<Counters<1>>::anonymous()?;
+    let Lock::Clean(guard) = mutex.lock()? else { panic!("nobody died") };
+    start_child(terminal, |_| {
+        expect("the copy gives no writer", panics(|| guard.writer().set(0, 1)));
+        Ok(())
+    })?
+    .wait(terminal)?;
+    expect("nothing is stored", guard.writer().get(0) == 0);
+    inherited(terminal, guard, || Ok(mutex.lock().map(drop)?))
+}
+
+fn mutex_inherited_broken(terminal: &mut Terminal) -> Result<(), Stop> {
+    let (mutex, _) = mutex_whose_owner_died(terminal)?;
+    let Lock::OwnerDied(broken) = mutex.lock()? else { panic!("the owner died") };
+    let mut broken = Some(broken);
+    start_child(terminal, |_| {
+        let refused = broken.take().map(|it| it.repair(|data| data.set(DONE, 7)));
+        let error = refused.expect("a copy").expect_err("not ours to repair");
+        expect("refused", error.refusal() == Some(&Refusal::Inherited));
+        Ok(())
+    })?
+    .wait(terminal)?;
+    let guard = broken.expect("ours").repair(|data| {
+        expect("the child has stored nothing", data.get(DONE) == 0);
+    })?;
+    drop(guard);
+    expect("whole", matches!(mutex.lock()?, Lock::Clean(_)));
+    Ok(())
+}
+
+fn mutex_forked_in_repair(terminal: &mut Terminal) -> Result<(), Stop> {
+    let (mutex, _) = mutex_whose_owner_died(terminal)?;
+    let Lock::OwnerDied(broken) = mutex.lock()? else { panic!("the owner died") };
+    let mut child = None;
+    let repaired = broken.repair(|_| match fork().expect("fork") {
+        Fork::Parent(forked) => {
+            // The child goes first: it has left the repair when it has ended.
+            child = Some(forked.wait(terminal));
+        }
+        Fork::Child => {}
+    });
+    let Some(ended) = child else {
+        let refused = repaired.is_err_and(|it| it.refusal() == Some(&Refusal::Inherited));
+        std::process::exit(i32::from(!refused));
+    };
+    ended?;
+    drop(repaired?);
+    expect("whole", matches!(mutex.lock()?, Lock::Clean(_)));
+    Ok(())
+}
+
+fn semaphore_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
+    let semaphore = Semaphore::create(Key::Private, 0o600)?;
+    let tested = semaphore_guard_inherited(terminal, &semaphore);
+    semaphore.remove()?;
+    tested
+}
+
+fn semaphore_guard_inherited(terminal: &mut Terminal, semaphore: &Semaphore) -> Result<(), Stop> {
+    let dropped = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let mut held = Some(semaphore.lock()?);
+    // It stays after that: SEM_UNDO would take back what it gave back, as soon as it ended.
+    let _copy = start_child(terminal, |_| {
+        drop(held.take());
+        dropped.writer().set(0, 1);
+        for_ever()
+    })?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while dropped.get(0) == 0 {
+        expect("the child drops its copy", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    let (child, had_to_wait) = waits(terminal, || Ok(semaphore.lock().map(drop)?))?;
+    expect("the parent still holds the semaphore", had_to_wait);
+    drop(held);
+    child.wait(terminal)
+}
+
+fn child_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
+    let beats = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let mut first = Some(start_child(terminal, |terminal| {
+        loop {
+            beats.writer().add_one(0);
+            terminal.pause(Duration::from_millis(1))?;
+        }
+    })?);
+    start_child(terminal, |_| {
+        drop(first.take());
+        Ok(())
+    })?
+    .wait(terminal)?;
+    let (before, deadline) = (beats.get(0), Instant::now() + Duration::from_secs(60));
+    // Several beats: who has been killed may still be in the middle of one.
+    while beats.get(0) < before + 10 {
+        expect("the first child lives", first.as_mut().expect("ours").is_running()?);
+        expect("the first child goes on", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    Ok(())
+}
+
+fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut child = start_child(terminal, |_| Ok(()))?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.is_running()? {
+        expect("the child ends", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    // By now the id may be that of another child, so nobody may ask the kernel for it.
+    expect("it has ended", !child.is_running()?);
+    child.wait(terminal)
 }
 
 fn seqlock_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::marker::PhantomData;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,7 @@ impl<A: Access> RecordFile<A> {
     ///
     /// `ENOENT`, `EACCES`, `EROFS` and the others of open(2); `EAGAIN` if another process holds a
     /// lease on it; for writing also `ENOSPC` and the others of fallocate(2); refused if the file is a
-    /// directory, a FIFO or a device, or if its size is another. Nothing is done to such a file.
+    /// directory, a FIFO, a device or anonymous pages of a process, or if its size is another. Nothing is done to such a file.
     pub fn open(path: &Path, size: usize) -> Result<Self> {
         let file = Self::open_any(path)?;
         file.must_have(size)?;
@@ -88,7 +89,8 @@ impl<A: Access> RecordFile<A> {
     ///
     /// # Errors
     ///
-    /// Those of [`RecordFile::map`], and `EINVAL` for an empty file.
+    /// Those of [`RecordFile::map`], and `EINVAL` for an empty file; `ENOMEM` also for more than
+    /// `isize::MAX` bytes.
     pub fn map_words(&self) -> Result<Mapping<[SharedU32], A>> {
         Mapping::words_of_file(&self.file, self.size)
             .map_err(|errno| Error::new("mmap", self.name(), errno))
@@ -244,7 +246,20 @@ fn open_regular<A: Access>(path: &Path) -> Result<File> {
     };
     let file = File::from(fd);
     regular(&file.metadata().map_err(|error| failed("fstat", path, &error))?)?;
+    refuse_anonymous_pages(&file, path)?;
     Ok(file)
+}
+
+/// Refuses anonymous shared pages, which root can open in /proc/PID/map_files, and which the kernel
+/// shows as a regular file. Wider atomics lie there, or a mutex, and words stored over it would have
+/// the C library follow pointers that anybody made up.
+fn refuse_anonymous_pages(file: &File, path: &Path) -> Result<()> {
+    let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    // Without /proc there is no map_files either.
+    if name.is_ok_and(|it| it.as_os_str() == "/dev/zero (deleted)") {
+        return Err(Error::refused("open", shown(path), Refusal::Kind("process's own memory")));
+    }
+    Ok(())
 }
 
 /// What C's `S_ISREG` and its kin distinguish.
@@ -283,4 +298,28 @@ fn allocate(file: &File, path: &Path, size: usize) -> Result<()> {
 
 fn failed(call: &'static str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(call, shown(path), errno_of(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::ReadOnly;
+
+    #[test]
+    fn nobody_maps_anonymous_pages_a_second_time() {
+        let counters = Mapping::<crate::Counters<1>, ReadWrite>::anonymous().expect("pages");
+        let start = counters.address().as_ptr().addr();
+        let path = format!("/proc/self/map_files/{start:x}-{:x}", start + crate::proc::page_size());
+        if let Err(error) = File::open(&path) {
+            eprintln!("skipped: {path}: {error}; only root may open it");
+            return;
+        }
+        let refusals = [
+            RecordFile::<ReadWrite>::open_any(Path::new(&path)).expect_err("refused"),
+            RecordFile::<ReadOnly>::open_any(Path::new(&path)).expect_err("refused"),
+        ];
+        for error in refusals {
+            assert!(matches!(error.refusal(), Some(Refusal::Kind(_))), "{error}");
+        }
+    }
 }

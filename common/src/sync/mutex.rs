@@ -181,24 +181,34 @@ impl<'a, T: Anonymous> Broken<'a, T> {
     ///
     /// # Errors
     ///
-    /// Refused in a fork of the process that took the lock, before `repair` is called. None else that
-    /// the types here allow; `EINVAL` means a mutex whose owner has not died.
+    /// Refused in a fork of the process that took the lock: before `repair` is called, or after it if
+    /// `repair` itself forked. None else that the types here allow; `EINVAL` means a mutex whose owner
+    /// has not died.
     pub fn repair(self, repair: impl FnOnce(Writer<'_, T>)) -> Result<Guard<'a, T>> {
-        if !self.guard.owner.is_current() {
-            return Err(Error::refused("pthread_mutex_consistent", OBJECT, Refusal::Inherited));
-        }
+        self.must_be_ours()?;
         repair(self.guard.writer());
-        // SAFETY: `raw` is a mutex, and this thread owns it.
+        // Again, because `repair` may have forked: the child must not declare whole what its parent
+        // is still repairing.
+        self.must_be_ours()?;
+        // SAFETY: `raw` is a mutex, and this thread owns it: the guard is not a copy.
         let done = unsafe { libc::pthread_mutex_consistent(self.guard.mutex.raw()) };
         check("pthread_mutex_consistent", done)?;
         Ok(self.guard)
+    }
+
+    fn must_be_ours(&self) -> Result<()> {
+        if self.guard.owner.is_current() {
+            return Ok(());
+        }
+        Err(Error::refused("pthread_mutex_consistent", OBJECT, Refusal::Inherited))
     }
 }
 
 /// The lock on a whole value. Dropping it unlocks the mutex: pthread_mutex_unlock(3).
 ///
 /// It belongs to the process that took it. The copy of it that a fork makes unlocks nothing, and gives
-/// no right to the value.
+/// no right to the value. A [`Writer`] that was taken before the fork does not ask again: so take it
+/// anew for each use.
 #[derive(Debug)]
 #[must_use = "dropped at once, it protects nothing"]
 pub struct Guard<'a, T: Anonymous> {

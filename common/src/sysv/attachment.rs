@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::{Segment, Status};
 use crate::error::{Error, Refusal, Result};
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
-use crate::words::SharedU32;
+use crate::words::{SharedU32, words_in};
 
 /// A segment in this process's address space, seen as a `T`.
 ///
@@ -45,13 +45,13 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// Those of [`Segment::attach`], except for the size.
+    /// Those of [`Segment::attach`], except for the size; `ENOMEM` also for more than `isize::MAX` bytes.
     pub fn attach_words<A: Access>(&self) -> Result<Attachment<[SharedU32], A>> {
+        let words = words_in(self.size).ok_or_else(|| self.shmat_failed(0, Errno::ENOMEM))?;
         let attached = self.anywhere::<A>()?;
-        let words = self.size.div_ceil(size_of::<SharedU32>());
         let start = NonNull::slice_from_raw_parts(attached.keep().cast(), words);
         // SAFETY: the kernel attached at least the segment's size, rounded up to whole pages, with the
-        // rights that `A` says; only `Attachment` detaches it.
+        // rights that `A` says, and a slice may have as many words; only `Attachment` detaches it.
         let pages = unsafe { Pages::new(start) };
         Ok(Attachment { pages })
     }

@@ -7,8 +7,9 @@ use nix::errno::Errno;
 
 use super::attachment::Attached;
 use super::{Attachment, Segment};
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Refusal, Result, errno_of};
 use crate::mapping::Reservation;
+use crate::proc::maps;
 use crate::shared::{Access, SharedMemory};
 
 /// No SHMLBA, to which `SHM_RND` rounds, is larger: most machines have the page size, MIPS has
@@ -22,7 +23,8 @@ impl Segment {
     /// # Errors
     ///
     /// Those of [`Segment::attach`], and `EINVAL` for an address that is not aligned; refused if
-    /// something is mapped there, or if the stack may grow to there.
+    /// something is mapped there, if the stack may grow to there, or if the segment is of huge pages
+    /// that are larger than it is. `ENOENT` where /proc is not mounted, which tells that.
     pub fn attach_at<T: SharedMemory, A: Access>(
         &self,
         address: usize,
@@ -60,7 +62,8 @@ impl Segment {
         rounding: c_int,
     ) -> Result<Attachment<T, A>> {
         // Attached a first time, so that the id stays this segment's, of this size, until the second.
-        let _pinned = self.anywhere::<A>()?;
+        let pinned = self.anywhere::<A>()?;
+        self.must_take_no_more_than_its_size(pinned.address())?;
         let access = if A::WRITABLE { 0 } else { libc::SHM_RDONLY };
         if rounding == 0 && !address.is_multiple_of(Reservation::page_size()) {
             // SAFETY: the kernel refuses an address that is not aligned before it does anything.
@@ -75,15 +78,15 @@ impl Segment {
             Error::refused("shmat", object, Refusal::NoRoom)
         })?;
         let flags = access | rounding | libc::SHM_REMAP;
-        // SAFETY: SHM_REMAP replaces what is mapped from the address on, rounded down, for the
-        // length of the segment. That is a part of the reservation, which nobody else uses: the
-        // reservation starts below any rounded address, and `_pinned` keeps the segment from
-        // being another, larger one.
+        // SAFETY: SHM_REMAP replaces what is mapped from the address on, rounded down, for as many
+        // pages as `pinned` takes, which are no more than the size needs. That is a part of the
+        // reservation, which nobody else uses: the reservation starts below any rounded address, and
+        // `pinned` keeps the segment from being another, larger one.
         let start = unsafe { libc::shmat(self.id, ptr::without_provenance(address), flags) };
         match Attached::from(start) {
             Ok(attached) => {
                 reserved.release_except(attached.address(), self.size);
-                // SAFETY: attached with the rights of `A`; `_pinned` has the size of `T`, as the callers
+                // SAFETY: attached with the rights of `A`; `pinned` has the size of `T`, as the callers
                 // have made sure.
                 Ok(unsafe { attached.seen_as() })
             }
@@ -94,6 +97,22 @@ impl Segment {
                 Err(self.shmat_failed(address, errno))
             }
         }
+    }
+
+    /// Refuses a segment that takes more addresses than its size, in pages, says. One of huge pages
+    /// (`SHM_HUGETLB`) does: `IPC_STAT` gives the size that was asked for, and shmat(2) takes whole huge
+    /// pages. With SHM_REMAP it would replace whatever lies behind the reservation.
+    fn must_take_no_more_than_its_size(&self, attached: usize) -> Result<()> {
+        let object = || format!("segment {}", self.id);
+        let maps = maps("self")
+            .map_err(|error| Error::new("open /proc/self/maps", object(), errno_of(&error)))?;
+        let line = maps.into_iter().find(|it| it.addresses.start == attached);
+        let found = line.map_or(0, |it| it.addresses.len());
+        if found == self.size.next_multiple_of(Reservation::page_size()) {
+            return Ok(());
+        }
+        let refusal = Refusal::Size { found: found as u64, wanted: self.size };
+        Err(Error::refused("shmat", object(), refusal))
     }
 }
 
@@ -139,7 +158,7 @@ mod tests {
 
     #[test]
     fn no_segment_comes_to_lie_where_the_stack_grows() {
-        let maps = crate::proc::maps("self").expect("/proc");
+        let maps = maps("self").expect("/proc");
         let stack = maps.iter().find(|it| it.name == "[stack]").expect("a stack");
         let length = SharedText::<1024>::CAPACITY;
         let segment = Private::new(length);
@@ -150,5 +169,34 @@ mod tests {
             assert_eq!(error.refusal(), Some(&Refusal::NoRoom));
         }
         assert_eq!(segment.status().expect("status").attached, 0);
+    }
+
+    #[test]
+    fn a_segment_of_huge_pages_replaces_nothing_behind_it() {
+        let size = SharedText::<1024>::CAPACITY;
+        let flags = libc::IPC_CREAT | libc::SHM_HUGETLB | 0o600;
+        // SAFETY: shmget takes three numbers and touches no memory of ours.
+        let id = unsafe { libc::shmget(libc::IPC_PRIVATE, size, flags) };
+        let Ok(id) = Errno::result(id) else {
+            eprintln!("skipped: no huge pages here ({})", Errno::last());
+            return;
+        };
+        let segment = Segment::from_id(id).expect("found");
+        let attached = segment.attach_at::<SharedText<1024>, ReadWrite>(0x2a_4000_0000);
+        segment.remove().expect("removed");
+        let error = attached.expect_err("it takes 2 MiB and not 4096 bytes");
+        assert!(matches!(error.refusal(), Some(Refusal::Size { .. })), "{error}");
+    }
+
+    #[test]
+    fn a_segment_must_take_the_pages_that_its_size_says() {
+        let segment = Private::new(2 * Reservation::page_size());
+        let attached = segment.anywhere::<ReadWrite>().expect("attached");
+        let mut smaller = Segment::from_id(segment.id()).expect("found");
+        // Like a segment of huge pages, of which IPC_STAT gives the size that was asked for.
+        smaller.size = 1;
+        let error = smaller.must_take_no_more_than_its_size(attached.address());
+        assert!(matches!(error.expect_err("more").refusal(), Some(Refusal::Size { .. })));
+        segment.must_take_no_more_than_its_size(attached.address()).expect("as it says");
     }
 }

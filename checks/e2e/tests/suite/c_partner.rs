@@ -101,6 +101,10 @@ impl Place {
             Rust => command.args(["-n", &ticks.to_string(), "-i", &format!("{milliseconds}ms")]),
             C => command.args([ticks.to_string(), (1000 * milliseconds).to_string()]),
         };
+        if let (File(_), Reader, Rust, true) = (self, half, language, ticks < ENDLESS) {
+            // It comes when the writer has gone, and need not wait for another one.
+            command.args(["--wait", "0s"]);
+        }
         Running::start(&mut command)
     }
 

@@ -167,15 +167,30 @@ impl Terminal {
     /// [`Stop::Signal`] as soon as a signal asks this process to end; the errors of read(2).
     pub fn wait_for_enter(&mut self) -> Result<(), Stop> {
         self.say("   Enter goes on; look at ipcs -m and /proc/PID/maps meanwhile");
-        let stdin = io::stdin();
-        let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        while self.poll(&mut polled, None) == Err(Errno::EINTR) {
-            signals::ending()?;
-        }
-        signals::ending()?;
-        let read = stdin.read_line(&mut String::new());
+        while !self.wait_for_input(Duration::MAX)? {}
+        let read = io::stdin().read_line(&mut String::new());
         read.map_err(|error| Error::new("read", "stdin", errno_of(&error)))?;
         Ok(())
+    }
+
+    /// Waits until there is something to read on stdin, or its end, but for no longer than `patience`.
+    /// Returns whether there is.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end.
+    pub fn wait_for_input(&mut self, patience: Duration) -> Result<bool, Stop> {
+        let start = Instant::now();
+        let stdin = io::stdin();
+        let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        loop {
+            let left = patience.saturating_sub(start.elapsed());
+            let ready = self.poll(&mut polled, Some(left));
+            signals::ending()?;
+            if ready != Err(Errno::EINTR) {
+                return Ok(ready != Ok(0));
+            }
+        }
     }
 
     /// Waits until `there` is true, but for no longer than `patience`.

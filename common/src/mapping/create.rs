@@ -65,7 +65,7 @@ impl New {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let directory = directory(path);
         let file = open(directory, flags, Mode::from_bits_truncate(mode))
-            .map_err(|errno| Error::new("open", shown(directory), errno))?;
+            .map_err(|errno| Error::new("open", shown(path), errno))?;
         let file = File::from(file);
         let name = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
         Ok(Self { file, name, temporary: false })
@@ -78,7 +78,7 @@ impl New {
         let name = directory(path).join(format!(".new-record-{number:016x}"));
         match open(&name, flags, Mode::from_bits_truncate(mode)) {
             Ok(file) => Ok(Self { file: file.into(), name, temporary: true }),
-            Err(errno) => Err(Error::new("open", shown(&name), errno)),
+            Err(errno) => Err(Error::new("open", shown(path), errno)),
         }
     }
 }

@@ -8,6 +8,7 @@ mod c_partner;
 mod file_pair;
 mod follow;
 mod fork_demo;
+mod injected;
 mod lifecycle;
 mod observe;
 mod pages;

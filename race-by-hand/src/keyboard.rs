@@ -1,0 +1,119 @@
+//! The keys that the person presses, one by one.
+//!
+//! Not with crossterm's events: they read(2) where no signal ends the wait, and they never return once
+//! the terminal has gone (version 0.29).
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use common::{Error, Refusal};
+use nix::unistd::read;
+use terminal::{Stop, Terminal};
+
+/// What a key means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Key {
+    Char(char),
+    Up,
+    Down,
+    Left,
+    Right,
+    Enter,
+    Backspace,
+    Escape,
+    /// Ctrl-C: in raw mode the terminal makes no signal of it.
+    Interrupt,
+    /// One that means nothing here.
+    Other,
+}
+
+/// Stdin, in raw mode.
+#[derive(Debug, Default)]
+pub(crate) struct Keyboard {
+    /// What has been typed ahead.
+    typed: VecDeque<u8>,
+}
+
+impl Keyboard {
+    /// The next key, if one comes before `patience` is over.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end; refused if the terminal has gone.
+    pub(crate) fn next(
+        &mut self,
+        patience: Duration,
+        terminal: &mut Terminal,
+    ) -> Result<Option<Key>, Stop> {
+        if self.typed.is_empty() {
+            if !terminal.wait_for_input(patience)? {
+                return Ok(None);
+            }
+            let mut bytes = [0; 64];
+            let length = read(io::stdin(), &mut bytes).unwrap_or(0);
+            if length == 0 {
+                let help = "with --schedule or --search no terminal is needed";
+                let refusal = Refusal::Other("it has gone".into());
+                return Err(Stop::because(Error::refused("read", "the terminal", refusal), help));
+            }
+            self.typed.extend(&bytes[..length]);
+        }
+        Ok(self.parse())
+    }
+
+    fn parse(&mut self) -> Option<Key> {
+        Some(match self.typed.pop_front()? {
+            0x03 => Key::Interrupt,
+            b'\r' | b'\n' => Key::Enter,
+            0x08 | 0x7f => Key::Backspace,
+            0x1b => self.parse_escape(),
+            byte if byte.is_ascii_graphic() || byte == b' ' => Key::Char(byte.into()),
+            _ => Key::Other,
+        })
+    }
+
+    /// What follows an escape character at once is a sequence of console_codes(4): a letter ends it.
+    fn parse_escape(&mut self) -> Key {
+        if !matches!(self.typed.front(), Some(b'[' | b'O')) {
+            return Key::Escape;
+        }
+        self.typed.pop_front();
+        loop {
+            match self.typed.pop_front() {
+                Some(b'A') => return Key::Up,
+                Some(b'B') => return Key::Down,
+                Some(b'C') => return Key::Right,
+                Some(b'D') => return Key::Left,
+                Some(b'0'..=b'9' | b';') => {}
+                _ => return Key::Other,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_apart() {
+        let mut keyboard = Keyboard::default();
+        keyboard.typed.extend(b"1\x1b[D\x1bOC\x1b[5~\x1b[1;5A\r\x7f\x03\xc3\xa9\x1b");
+        let keys: Vec<_> = std::iter::from_fn(|| keyboard.parse()).collect();
+        let expected = [
+            Key::Char('1'),
+            Key::Left,
+            Key::Right,
+            Key::Other,
+            Key::Up,
+            Key::Enter,
+            Key::Backspace,
+            Key::Interrupt,
+            Key::Other,
+            Key::Other,
+            Key::Escape,
+        ];
+        assert_eq!(keys, expected);
+    }
+}

@@ -6,7 +6,6 @@
 //! No harness: cargo's runs every test in a thread, and a process with threads must not fork.
 
 use std::fs;
-use std::hash::{BuildHasher as _, RandomState};
 use std::process::ExitCode;
 use std::thread::{sleep, yield_now};
 use std::time::{Duration, Instant};
@@ -86,9 +85,8 @@ fn wake_up_slowly() {
 fn anybody_killed(terminal: &mut Terminal, kills: u32) -> Result<(), Stop> {
     const STOP: usize = 0;
     const REPAIRS: usize = 1;
-    let random = RandomState::new();
     let mut repairs = 0;
-    for kill in 0..kills {
+    for _ in 0..kills {
         let mutex = Mutex::<Counters<2>>::anonymous()?;
         let signs = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
         let work = || {
@@ -110,7 +108,7 @@ fn anybody_killed(terminal: &mut Terminal, kills: u32) -> Result<(), Stop> {
         };
         let killed = start_child(terminal, |_| work())?;
         let mut left = vec![start_child(terminal, |_| work())?, start_child(terminal, |_| work())?];
-        terminal.pause(Duration::from_micros(random.hash_one(kill) % 1000))?;
+        terminal.pause(Duration::from_micros(fastrand::u64(..1000)))?;
         drop(killed);
         signs.writer().set(STOP, 1);
         wait_for_all(&mut left, terminal)?;

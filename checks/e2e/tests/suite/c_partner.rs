@@ -1,6 +1,6 @@
 //! C on the other side: every combination of writer and reader, and the struct itself.
 //!
-//! The C programs are in e2e/peers. Without a C compiler their tests are skipped, and say so.
+//! The C programs are in checks/e2e/peers. Without a C compiler their tests are skipped, and say so.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +41,7 @@ fn peers() -> Option<&'static Path> {
 }
 
 fn compile(name: &str, folder: &Path) {
-    let source = e2e::workspace().join("e2e/peers").join(name).with_extension("c");
+    let source = e2e::workspace().join("checks/e2e/peers").join(name).with_extension("c");
     // Under another name first: a second run of the tests may be using the program.
     let unfinished = folder.join(format!("{name}.{}", std::process::id()));
     let mut cc = Command::new("cc");
@@ -101,6 +101,10 @@ impl Place {
             Rust => command.args(["-n", &ticks.to_string(), "-i", &format!("{milliseconds}ms")]),
             C => command.args([ticks.to_string(), (1000 * milliseconds).to_string()]),
         };
+        if let (File(_), Reader, Rust, true) = (self, half, language, ticks < ENDLESS) {
+            // It comes when the writer has gone, and need not wait for another one.
+            command.args(["--wait", "0s"]);
+        }
         Running::start(&mut command)
     }
 

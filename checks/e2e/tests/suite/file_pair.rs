@@ -103,7 +103,7 @@ fn the_file_stays_with_the_last_record_in_it() {
     let before = place.bytes();
     assert_eq!(record(&before).count, 20);
 
-    let reader = place.done(READER, "-n 3 -i 0s");
+    let reader = place.done(READER, "-n 3 -i 0s --wait 0s");
     assert_eq!(reader.stdout, "ip = 127.0.0.1, count: 20\n".repeat(3));
     assert_eq!(place.bytes(), before, "a reader changes nothing");
     let left: Vec<_> = fs::read_dir(place.0.path()).expect("a folder").collect();
@@ -167,7 +167,7 @@ fn four_writers_that_join_end_at_the_limit_together() {
 fn a_running_reader_survives_a_writer_that_starts_again() {
     let place = Place::new();
     let _ = place.done(WRITER, "-n 9 -i 0s");
-    let mut reader = place.on(READER, &format!("-n {ENDLESS} -i 1ms"));
+    let mut reader = place.on(READER, &format!("-n {ENDLESS} -i 1ms --wait 0s"));
     reader.wait_stdout("count: 9");
     for last in ["3", "4", "5", "6", "7"] {
         let _ = place.done(WRITER, &format!("-n {last} -i 0s"));
@@ -197,7 +197,7 @@ fn an_ipv6_address_arrives_whole() {
     let place = Place::new();
     let longest = "fd12:3456:789a:bcde:fedc:ba98:7654:3210";
     let _ = place.done(WRITER, &format!("-n 1 -i 0s --ip {longest}"));
-    let reader = place.done(READER, "-n 1 -i 0s");
+    let reader = place.done(READER, "-n 1 -i 0s --wait 0s");
     assert_eq!(reader.stdout, format!("ip = {longest}, count: 1\n"));
     // The shorter text leaves nothing of the longer one.
     let _ = place.done(WRITER, "-n 1 -i 0s --ip ::1");
@@ -237,19 +237,22 @@ fn each_call_is_narrated_with_its_result() {
     let file = place.file();
     let file = file.display();
     let writer = place.done(WRITER, "-n 1 -i 0s -m 0600");
-    let reader = place.done(READER, "-n 1 -i 0s");
-    for (outcome, role, found, rights) in
-        [(&writer, "writer", "created", ""), (&reader, "reader", "found", ", read-only")]
-    {
-        let lines: Vec<_> = outcome.stderr.lines().collect();
-        let [who, open, mmap, close, munmap] = lines[..] else { panic!("{outcome:#?}") };
-        assert_eq!(who, format!("{role}, pid {}, file {file}", outcome.pid));
-        assert_eq!(open, format!("open: {file}, 68 bytes, mode 0600, {found}"));
-        assert!(mmap.starts_with("mmap: mapped at 0x"), "{mmap}");
-        assert!(mmap.ends_with(rights), "{mmap}");
-        assert_eq!(close, "close: the mapping stays");
-        assert!(munmap.starts_with("munmap: unmapped"), "{munmap}");
-    }
+    let reader = place.done(READER, "-n 1 -i 0s --wait 0s");
+    let lines: Vec<_> = writer.stderr.lines().collect();
+    let [who, open, mmap, close, munmap] = lines[..] else { panic!("{writer:#?}") };
+    assert_eq!(who, format!("writer, pid {}, file {file}", writer.pid));
+    assert_eq!(open, format!("open: {file}, 68 bytes, mode 0600, created"));
+    assert!(mmap.starts_with("mmap: mapped at 0x") && !mmap.contains("read-only"), "{mmap}");
+    assert_eq!(close, "close: the mapping stays");
+    assert_eq!(munmap, format!("munmap: unmapped; {file} stays, rm {file} removes it"));
+
+    let lines: Vec<_> = reader.stderr.lines().collect();
+    let [who, open, old, mmap, munmap] = lines[..] else { panic!("{reader:#?}") };
+    assert_eq!(who, format!("reader, pid {}, file {file}", reader.pid));
+    assert_eq!(open, format!("open: {file}, 68 bytes, mode 0600, found"));
+    assert!(old.starts_with("an old record, changed "), "{old}");
+    assert!(mmap.starts_with("mmap: mapped at 0x") && mmap.ends_with(", read-only"), "{mmap}");
+    assert_eq!(munmap, "munmap: unmapped");
 }
 
 #[test]
@@ -257,6 +260,6 @@ fn without_arguments_the_texts_numbers_apply() {
     let place = Place::new();
     let writer = place.done(WRITER, "-i 0s");
     assert_eq!(counts_printed(&writer.stdout), (1..=30).collect::<Vec<_>>());
-    let reader = place.done(READER, "-i 0s");
+    let reader = place.done(READER, "-i 0s --wait 0s");
     assert_eq!(counts_seen(&reader.stdout, "127.0.0.1"), [30; 10]);
 }

@@ -103,7 +103,7 @@ fn who_is_stopped_does_not_hang() {
     }
     demo.wait_stderr("kills");
     demo.signal(Signal::SIGINT);
-    let outcome = demo.finish().exited(130);
+    let outcome = demo.finish().ended_by(Signal::SIGINT);
     // It had not ended before: not as hung, and not as starved.
     assert_eq!(list(&json(&outcome.stdout), "mechanisms").len(), 0, "{outcome:#?}");
 }
@@ -114,19 +114,19 @@ fn ctrl_c_keeps_what_was_measured() {
     let mut demo = start("race-demo", args.iter().chain(&WITHIN));
     demo.wait_stdout("none ");
     demo.signal(Signal::SIGINT);
-    let _ = demo.finish().exited(130);
+    let _ = demo.finish().ended_by(Signal::SIGINT);
 
     let mut demo = start("race-demo", args.iter().chain(&WITHIN).chain(&["--format", "json"]));
     demo.wait_stdout("none");
     demo.signal(Signal::SIGINT);
-    let report = json(&demo.finish().exited(130).stdout);
+    let report = json(&demo.finish().ended_by(Signal::SIGINT).stdout);
     assert_eq!(list(&report, "counts").len(), 2, "{report}");
     assert_eq!(list(&report, "mechanisms")[0]["mechanism"].as_str(), Some("none"), "{report}");
 
     let demo = start("race-demo", ["--for", "1h", "--format", "json"]);
     wait_for_children(&demo, 2);
     demo.signal(Signal::SIGINT);
-    let report = json(&demo.finish().exited(130).stdout);
+    let report = json(&demo.finish().ended_by(Signal::SIGINT).stdout);
     assert_eq!((list(&report, "counts").len(), list(&report, "mechanisms").len()), (0, 0));
 }
 

@@ -270,17 +270,30 @@ fn each_call_is_narrated_with_its_result() {
     let writer = done(WRITER, &key, "-n 1 -i 0s");
     let id = key.segment().expect("a segment").id();
     let reader = done(READER, &key, "-n 1 -i 0s");
-    for (outcome, role, found, rights) in
-        [(&writer, "writer", "created", ""), (&reader, "reader", "found", ", read-only")]
-    {
-        let lines: Vec<_> = outcome.stderr.lines().collect();
-        let [who, shmget, shmat, shmdt, _end] = lines[..] else { panic!("{outcome:#?}") };
-        assert!(who.starts_with(&format!("{role}, pid {}", outcome.pid)), "{who}");
-        assert_eq!(shmget, format!("shmget: segment {id}, 68 bytes, mode 0600, {found}"));
-        assert!(shmat.starts_with("shmat: Memory attached at 0x"), "{shmat}");
-        assert!(shmat.ends_with(rights), "{shmat}");
-        assert_eq!(shmdt, "shmdt: detached");
-    }
+    let lines: Vec<_> = writer.stderr.lines().collect();
+    let [who, shmget, shmat, shmdt, stays] = lines[..] else { panic!("{writer:#?}") };
+    assert!(who.starts_with(&format!("writer, pid {}, key ", writer.pid)), "{who}");
+    assert_eq!(shmget, format!("shmget: segment {id}, 68 bytes, mode 0600, created"));
+    assert!(shmat.starts_with("shmat: Memory attached at 0x"), "{shmat}");
+    assert!(!shmat.contains("read-only"), "{shmat}");
+    assert_eq!(shmdt, "shmdt: detached");
+    assert!(
+        stays.starts_with(&format!("segment {id} stays (0 attached): ipcrm -m {id} ")),
+        "{stays}"
+    );
+
+    let lines: Vec<_> = reader.stderr.lines().collect();
+    let [who, shmget, shmat, old, shmdt, removed] = lines[..] else { panic!("{reader:#?}") };
+    assert!(who.starts_with(&format!("reader, pid {}, key ", reader.pid)), "{who}");
+    assert_eq!(shmget, format!("shmget: segment {id}, 68 bytes, mode 0600, found"));
+    assert!(shmat.starts_with("shmat: Memory attached at 0x"), "{shmat}");
+    assert!(shmat.ends_with(", read-only"), "{shmat}");
+    assert!(
+        old.starts_with("an old record: nobody else is attached; in another terminal: "),
+        "{old}"
+    );
+    assert_eq!(shmdt, "shmdt: detached");
+    assert_eq!(removed, format!("shmctl(IPC_RMID): segment {id} removed"));
 }
 
 #[test]

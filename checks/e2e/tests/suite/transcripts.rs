@@ -4,6 +4,8 @@
 //! stdout and stderr together as a terminal shows them. CONTRIBUTING.md says how to write one.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 use std::thread;
 
@@ -128,7 +130,16 @@ fn run_together(terminals: &[Terminal]) {
         return;
     }
 
-    let mut here = Here::new();
+    let here = Here::new();
+    let mut shown = terminals.iter().flat_map(|it| &it.steps).flat_map(|it| &it.shown);
+    if shown.any(|line| line.contains("O_TMPFILE")) && !here.has_files_without_name() {
+        e2e::skip(&format!("{place}: this file system has no O_TMPFILE, the page shows it"));
+        return;
+    }
+    run_in(here, terminals);
+}
+
+fn run_in(mut here: Here, terminals: &[Terminal]) {
     let mut running = Vec::new();
     for terminal in terminals {
         let step = &terminal.steps[0];
@@ -199,6 +210,11 @@ impl Here {
         names.same(Kind::Key, "0x000004d2", &format!("0x{number:08x}"));
         names.same(Kind::Key, "SYSV000004d2", &format!("SYSV{number:08x}"));
         Self { key, directory: tempfile::tempdir().expect("a directory"), names }
+    }
+
+    fn has_files_without_name(&self) -> bool {
+        let mut options = File::options();
+        options.write(true).custom_flags(libc::O_TMPFILE).open(self.directory.path()).is_ok()
     }
 
     /// What the page calls /tmp is our own directory here.

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use common::proc::Listed;
 use e2e::{Running, TestKey, program};
@@ -17,6 +18,9 @@ use crate::pages::{Block, blocks, pages};
 
 /// The pause after each count where a transcript names none: shorter than the default of 1s.
 const INTERVAL: &str = "200ms";
+
+/// How long a program of a transcript may take: all of them run at once, so a busy machine needs long.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a transcript may call besides our own programs.
 const TOOLS: [&str; 11] =
@@ -167,10 +171,10 @@ fn run_in(mut here: Here, terminals: &[Terminal]) {
             program.signal(Signal::SIGCONT);
             signal_all(&running, Signal::SIGCONT);
         }
-        here.compare(&terminal.steps[0], &program.finish().stdout, terminal.rule);
+        here.compare(&terminal.steps[0], &program.finish_within(PATIENCE).stdout, terminal.rule);
         for step in &terminal.steps[1..] {
             signal_all(&running, Signal::SIGSTOP);
-            let output = here.start(step, terminal.pair.is_some()).finish().stdout;
+            let output = here.start(step, terminal.pair.is_some()).finish_within(PATIENCE).stdout;
             here.compare(step, &output, terminal.rule);
             signal_all(&running, Signal::SIGCONT);
         }

@@ -182,8 +182,19 @@ impl Running {
     /// If it does not end before the [`DEADLINE`], or leaves a child that holds on to its output.
     #[must_use]
     #[track_caller]
-    pub fn finish(mut self) -> Outcome {
-        let deadline = Instant::now() + DEADLINE;
+    pub fn finish(self) -> Outcome {
+        self.finish_within(DEADLINE)
+    }
+
+    /// As [`Running::finish`], for what takes long by itself.
+    ///
+    /// # Panics
+    ///
+    /// As [`Running::finish`], with `patience` as the deadline.
+    #[must_use]
+    #[track_caller]
+    pub fn finish_within(mut self, patience: Duration) -> Outcome {
+        let deadline = Instant::now() + patience;
         if let Err(why) = self.stdout.read_to_end(deadline) {
             self.give_up("stdout", "end", why);
         }

@@ -23,21 +23,21 @@ fn rust_excerpts_are_verbatim() {
 fn links_and_names_lead_somewhere() {
     let mut broken = Vec::new();
     for page in pages() {
-        let folder = page.parent().expect("a folder");
+        let directory = page.parent().expect("a directory");
         let text = fs::read_to_string(&page).expect("a page");
         // [text](target) and src="target"
         let links = text.split("](").skip(1).filter_map(|it| it.split(')').next());
         let images = text.split("src=\"").skip(1).filter_map(|it| it.split('"').next());
         for link in links.chain(images).filter(|it| !it.contains("://")) {
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { page.clone() } else { folder.join(file) };
+            let target = if file.is_empty() { page.clone() } else { directory.join(file) };
             let found = fs::exists(&target).is_ok_and(|found| found)
                 && (heading.is_empty() || headings(&target).any(|it| it == heading));
             if !found {
                 broken.push(format!("{}: {link}", page.display()));
             }
         }
-        // `folder/file.rs`, from the top of the workspace; and the programs of `cargo run -p`.
+        // `DIRECTORY/file.rs`, from the top of the workspace; and the programs of `cargo run -p`.
         let quoted = text.split('`').filter(|it| !it.contains([' ', '\n', '*']));
         let paths =
             quoted.filter(|it| it.contains('/') && !it.starts_with('/') && is_file_name(it));
@@ -61,15 +61,63 @@ fn the_readme_names_the_test_command_that_ci_runs() {
     }
 }
 
+#[test]
+fn every_program_and_every_page_can_be_found() {
+    let links = |page: &str| {
+        let page = workspace().join(page);
+        let text = fs::read_to_string(&page).expect("a page");
+        let directory = page.parent().expect("a directory").to_owned();
+        let links = text.split("](").skip(1).filter_map(|it| it.split([')', '#']).next());
+        links.map(|link| directory.join(link)).filter_map(|it| it.canonicalize().ok()).collect()
+    };
+    let (programs, chapters): (Vec<_>, Vec<_>) =
+        (links("docs/programs.md"), links("docs/README.md"));
+    let readme: Vec<_> = links("README.md");
+
+    let mut lost = Vec::new();
+    for package in packages() {
+        let main = package.join("src/main.rs");
+        if main.exists() && !programs.contains(&main) {
+            lost.push(format!("docs/programs.md does not link {}", main.display()));
+        }
+    }
+    for page in pages() {
+        let is_index = page.ends_with("README.md");
+        if !is_index && !chapters.contains(&page) && !readme.contains(&page) {
+            lost.push(format!("neither README.md nor docs/README.md links {}", page.display()));
+        }
+    }
+    assert!(lost.is_empty(), "{lost:#?}");
+}
+
+/// The directories of the workspace that hold a package.
+fn packages() -> Vec<PathBuf> {
+    let (mut packages, mut directories) = (Vec::new(), vec![workspace()]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                if path.join("Cargo.toml").exists() {
+                    packages.push(path.clone());
+                }
+                directories.push(path);
+            }
+        }
+    }
+    packages
+}
+
 /// README.md, CONTRIBUTING.md and every page under docs/.
 pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages = vec![workspace().join("README.md"), workspace().join("CONTRIBUTING.md")];
-    let mut folders = vec![workspace().join("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder").map(|it| it.expect("an entry").path())
+    let mut directories = vec![workspace().join("docs")];
+    while let Some(directory) = directories.pop() {
+        for entry in
+            fs::read_dir(directory).expect("a directory").map(|it| it.expect("an entry").path())
         {
             if entry.is_dir() {
-                folders.push(entry);
+                directories.push(entry);
             } else if entry.extension().is_some_and(|it| it == "md") {
                 pages.push(entry);
             }

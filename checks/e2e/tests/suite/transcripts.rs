@@ -4,20 +4,30 @@
 //! stdout and stderr together as a terminal shows them. CONTRIBUTING.md says how to write one.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use common::proc::Listed;
 use e2e::{Running, TestKey, program};
+use nix::sys::signal::Signal;
 
 use crate::pages::{Block, blocks, pages};
 
 /// The pause after each count where a transcript names none: shorter than the default of 1s.
 const INTERVAL: &str = "200ms";
 
+/// How long a program of a transcript may take: all of them run at once, so a busy machine needs long.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// What a transcript may call besides our own programs.
-const TOOLS: [&str; 10] =
-    ["cat", "grep", "ipcrm", "ipcs", "ls", "mkdir", "od", "rm", "touch", "truncate"];
+const TOOLS: [&str; 11] =
+    ["cat", "grep", "ipcrm", "ipcs", "ls", "mkdir", "od", "rm", "strace", "touch", "truncate"];
+
+/// How a transcript names a program that a tool starts: the test puts its real path there.
+const BUILT: &str = "target/debug/";
 
 /// A program of a pair that prints one of these has done its part of the start.
 const READY: [&str; 3] = ["count: ", "ip = ", "no record there yet"];
@@ -112,6 +122,9 @@ impl Terminal {
 /// Runs the terminals of a group: the first command of each in the order in which they stand, each
 /// as soon as the one before is ready. The last terminal ends first, with all its commands, so what
 /// the second shows after its program happens while the first's goes on.
+///
+/// On a busy machine a partner may start late, or a tool. So whoever is ready is stopped until the
+/// others are, and while somebody looks: no transcript depends on who is faster.
 fn run_together(terminals: &[Terminal]) {
     let place = &terminals[0].steps[0].place;
     let missing = terminals.iter().flat_map(|it| &it.steps).map(tool).find(|it| !is_there(it));
@@ -121,27 +134,49 @@ fn run_together(terminals: &[Terminal]) {
         return;
     }
 
-    let mut here = Here::new();
+    let here = Here::new();
+    let mut shown = terminals.iter().flat_map(|it| &it.steps).flat_map(|it| &it.shown);
+    if shown.any(|line| line.contains("O_TMPFILE")) && !here.has_files_without_name() {
+        e2e::skip(&format!("{place}: this file system has no O_TMPFILE, the page shows it"));
+        return;
+    }
+    run_in(here, terminals);
+}
+
+fn run_in(mut here: Here, terminals: &[Terminal]) {
     let mut running = Vec::new();
     for terminal in terminals {
         let step = &terminal.steps[0];
         let mut program = here.start(step, terminal.pair.is_some());
         if terminal.pair.is_some() && step.command.starts_with("cargo") {
-            for shown in &step.shown {
+            let mut shown = step.shown.iter().take_while(|line| *line != "...");
+            loop {
                 let line = program.wait_stdout("");
-                here.names.same_line(&here.translate(shown), &line);
+                if let Some(shown) = shown.next() {
+                    here.names.same_line(&here.translate(shown), &line);
+                }
                 if READY.iter().any(|ready| line.starts_with(ready)) {
                     break;
                 }
             }
+            program.signal(Signal::SIGSTOP);
         }
         running.push((terminal, program));
     }
-    for (terminal, program) in running.into_iter().rev() {
-        here.compare(&terminal.steps[0], &program.finish().stdout, terminal.rule);
+    let signal_all = |running: &[(&Terminal, Running)], signal| {
+        running.iter().for_each(|(_, program)| program.signal(signal));
+    };
+    while let Some((terminal, program)) = running.pop() {
+        if terminal.steps[0].command.starts_with("cargo") && terminal.pair.is_some() {
+            program.signal(Signal::SIGCONT);
+            signal_all(&running, Signal::SIGCONT);
+        }
+        here.compare(&terminal.steps[0], &program.finish_within(PATIENCE).stdout, terminal.rule);
         for step in &terminal.steps[1..] {
-            let output = here.start(step, terminal.pair.is_some()).finish().stdout;
+            signal_all(&running, Signal::SIGSTOP);
+            let output = here.start(step, terminal.pair.is_some()).finish_within(PATIENCE).stdout;
             here.compare(step, &output, terminal.rule);
+            signal_all(&running, Signal::SIGCONT);
         }
     }
 }
@@ -154,14 +189,19 @@ fn tool(step: &Step) -> &str {
 }
 
 fn is_there(tool: &str) -> bool {
-    let found = Command::new("sh").args(["-c", "command -v \"$0\" > /dev/null", tool]).status();
+    // A container may have strace and still forbid ptrace(2).
+    let script = match tool {
+        "strace" => "strace -o /dev/null true 2> /dev/null",
+        _ => "command -v \"$0\" > /dev/null",
+    };
+    let found = Command::new("sh").args(["-c", script, tool]).status();
     found.is_ok_and(|it| it.success())
 }
 
-/// Where a group runs, so that it disturbs nobody: under a key and in a folder of its own.
+/// Where a group runs, so that it disturbs nobody: under a key and in a directory of its own.
 struct Here {
     key: TestKey,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     names: Names,
 }
 
@@ -173,24 +213,40 @@ impl Here {
         names.same(Kind::Key, "1234", &number.to_string());
         names.same(Kind::Key, "0x000004d2", &format!("0x{number:08x}"));
         names.same(Kind::Key, "SYSV000004d2", &format!("SYSV{number:08x}"));
-        Self { key, folder: tempfile::tempdir().expect("a folder"), names }
+        Self { key, directory: tempfile::tempdir().expect("a directory"), names }
     }
 
-    /// What the page calls /tmp is our own folder here.
+    fn has_files_without_name(&self) -> bool {
+        let mut options = File::options();
+        options.write(true).custom_flags(libc::O_TMPFILE).open(self.directory.path()).is_ok()
+    }
+
+    /// What the page calls /tmp is our own directory here.
     fn translate(&self, shown: &str) -> String {
-        shown.replace("/tmp/", &format!("{}/", self.folder.path().display()))
+        let directory = self.directory.path().display();
+        shown
+            .replace("/tmp/", &format!("{directory}/"))
+            .replace("\"/tmp\"", &format!("\"{directory}\""))
     }
 
     fn start(&self, step: &Step, paired: bool) -> Running {
         let command = self.translate(&self.names.rename(&step.command, &step.place));
-        let script = match command.strip_prefix("cargo run") {
-            None => command,
-            Some(rest) => {
+        let called = command
+            .strip_prefix("cargo run")
+            .map(|rest| {
                 let rest = rest.strip_prefix(" --release").unwrap_or(rest);
                 let rest = rest.strip_prefix(" -p ").unwrap_or(" mmap-fork-demo").trim_start();
-                let (name, args) = rest.split_once(" -- ").unwrap_or((rest, ""));
+                ("", rest.split_once(" -- ").unwrap_or((rest, "")))
+            })
+            .or_else(|| {
+                let (tool, rest) = command.split_once(BUILT)?;
+                Some((tool, rest.split_once(' ').unwrap_or((rest, ""))))
+            });
+        let script = match called {
+            None => command,
+            Some((tool, (name, args))) => {
                 let path = program(name);
-                let mut script = format!("'{}'", path.get_program().display());
+                let mut script = format!("{tool}'{}'", path.get_program().display());
                 let has = |options: &[&str]| args.split(' ').any(|it| options.contains(&it));
                 let by_key = ["shm-sysv-writer", "shm-sysv-reader"].contains(&name);
                 if by_key && !has(&["-k", "--key", "--ftok", "--id", "--help"]) {
@@ -291,7 +347,7 @@ struct Names(HashMap<(Kind, String), String>);
 impl Names {
     fn same(&mut self, kind: Kind, shown: &str, actual: &str) -> bool {
         // `%p` writes 0x before an address, /proc/PID/maps does not.
-        let (shown, actual) = (shown.trim_start_matches("0x"), actual.trim_start_matches("0x"));
+        let (shown, actual) = (bare(kind, shown), bare(kind, actual));
         if is_number(shown) && !is_hexadecimal(actual) {
             return false;
         }
@@ -346,7 +402,7 @@ impl Names {
         for (at, word) in words.iter().enumerate() {
             let (before, after) = rest.split_once(word).expect("a word of it");
             let kind = kind(&words, at).filter(|kind| *kind != Kind::Any);
-            let name = kind.map(|kind| self.0.get(&(kind, word.trim_start_matches("0x").into())));
+            let name = kind.map(|kind| self.0.get(&(kind, bare(kind, word).into())));
             // A person's own process or segment must not get into the way of a test.
             let name = name.map(|it| it.unwrap_or_else(|| panic!("{place}: whose is {word}?")));
             renamed += before;
@@ -362,6 +418,13 @@ impl Names {
         !words.first().is_some_and(|it| it.starts_with("0x"))
             || known.any(|((kind, _), actual)| *kind == Kind::Shmid && *actual == words[1])
     }
+}
+
+/// A name without what is written before it in one place and not in the other.
+fn bare(kind: Kind, name: &str) -> &str {
+    let bare = name.trim_start_matches("0x");
+    // ipcs shows a key with eight digits, strace does not.
+    if kind == Kind::Key { bare.trim_start_matches('0') } else { bare }
 }
 
 /// The words, numbers and signs of a line, without the space between them.
@@ -400,6 +463,13 @@ fn kind(words: &[&str], at: usize) -> Option<Kind> {
         "pid" | "child" | "parent" if number => Some(Kind::Pid),
         "/" if number && before(2) == "proc" => Some(Kind::Pid),
         "segment" | "id" | "m" if number => Some(Kind::Shmid),
+        // Lines of strace: shmget(KEY, ...) = SHMID, shmat(SHMID, ...).
+        "=" if number && words[0] == "shmget" => Some(Kind::Shmid),
+        "(" if number && ["shmat", "shmctl"].contains(&before(2)) => Some(Kind::Shmid),
+        "(" if before(2) == "shmget" => Some(Kind::Key),
+        "," if before(2) == "IPC_STAT" => Some(Kind::Any),
+        // How old a record is.
+        "changed" if after == "ago" => Some(Kind::Any),
         "key" | "k" if number => Some(Kind::Key),
         _ if key.is_some_and(|it| it.len() == 8 && is_hexadecimal(it) && it != "00000000") => {
             Some(Kind::Key)

@@ -1,4 +1,5 @@
-//! Mapped files and anonymous mappings: `mmap` and `munmap`, with `MAP_SHARED` (a [`Region`]: as asked).
+//! Mapped files and anonymous mappings: `mmap` and `munmap`, with `MAP_SHARED`. Only a [`Region`] has
+//! other flags too.
 //!
 //! A file mapped with `MAP_SHARED` is the page cache itself: what one process stores, every other
 //! that maps the file loads, and read(2) returns. The kernel writes it to the disk in its own time.

@@ -137,3 +137,106 @@ fn remap_moves_the_view_and_not_the_object() {
     );
     assert!(outcome.stderr.contains("mremap: 0x"), "{outcome:#?}");
 }
+
+#[test]
+fn fixed_address_replaces_only_when_told() {
+    let outcome = prints(
+        "fixed-address",
+        &[
+            "load from the reservation: SIGSEGV, SEGV_ACCERR",
+            "MAP_FIXED_NOREPLACE: EEXIST",
+            "pages 1 and 0 with MAP_FIXED: load 2 1",
+        ],
+    );
+    let rights: Vec<_> = outcome.stderr.lines().filter_map(|it| it.split(' ').nth(1)).collect();
+    assert_eq!(rights, ["r--s", "r--s", "---p"], "{outcome:#?}");
+}
+
+#[test]
+fn lock_brings_the_pages_and_has_a_limit() {
+    let outcome = lesson("lock");
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    if lines[0] != "mlock: ok, 64 of 64 pages in memory" {
+        e2e::skip(&format!("not even a few pages may be locked here: {}", lines[0]));
+        return;
+    }
+    // Root may, where it has CAP_IPC_LOCK.
+    let allowed: &[&str] = if nix::unistd::geteuid().is_root() {
+        &["mlock above the limit, as root: ok", "mlock above the limit, as root: ENOMEM"]
+    } else {
+        &["mlock above the limit, as a user: ENOMEM"]
+    };
+    assert!(allowed.contains(&lines[1]), "{outcome:#?}");
+    let locked = 64 * common::proc::page_size() / 1024;
+    assert!(outcome.stderr.contains(&format!("VmLck: {locked} kB")), "{outcome:#?}");
+}
+
+/// Removes the object, however the test ends.
+struct PosixName(String);
+
+impl Drop for PosixName {
+    fn drop(&mut self) {
+        let _ = nix::sys::mman::shm_unlink(self.0.as_str());
+    }
+}
+
+fn posix(program: &str, name: &PosixName) -> Outcome {
+    Running::start(example(program).arg(&name.0)).finish()
+}
+
+#[test]
+fn posix_object_is_found_by_its_name_until_it_is_unlinked() {
+    let name = PosixName(format!("/lessons-test-{}", std::process::id()));
+    let missing = posix("posix-reader", &name).exited(1);
+    assert!(missing.stderr.contains("shm_open, /lessons-test-"), "{missing:#?}");
+    assert!(missing.stderr.contains("ENOENT"), "{missing:#?}");
+
+    let writer = posix("posix-writer", &name).exited(0);
+    let lines = [
+        "shm_open: 0 bytes",
+        "O_EXCL again: EEXIST",
+        "/a/b: EINVAL",
+        "store before ftruncate: SIGBUS, BUS_ADRERR",
+        "stored 42",
+    ];
+    assert_eq!(writer.stdout.lines().collect::<Vec<_>>(), lines, "{writer:#?}");
+    let again = posix("posix-writer", &name).exited(1);
+    assert!(again.stderr.contains("EEXIST"), "{again:#?}");
+
+    let reader = posix("posix-reader", &name).exited(0);
+    let lines = [
+        "PROT_WRITE of an O_RDONLY descriptor: EACCES",
+        "ready 1, load 42",
+        "shm_unlink, then shm_open: ENOENT",
+        "names left: 0, load 42",
+    ];
+    assert_eq!(reader.stdout.lines().collect::<Vec<_>>(), lines, "{reader:#?}");
+}
+
+#[test]
+fn posix_reader_refuses_an_object_without_a_size() {
+    use nix::fcntl::OFlag;
+    let name = PosixName(format!("/lessons-test-empty-{}", std::process::id()));
+    let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+    let _object = nix::sys::mman::shm_open(name.0.as_str(), flags, mode).expect("a new object");
+    let reader = posix("posix-reader", &name).exited(1);
+    assert!(reader.stderr.contains("it is empty"), "{reader:#?}");
+}
+
+#[test]
+fn sealed_memfd_refuses_all_but_the_old_mapping() {
+    prints(
+        "sealed-memfd",
+        &[
+            "F_SEAL_WRITE while mapped writable: EBUSY",
+            "ftruncate to 0: EPERM",
+            "ftruncate to 2 pages: EPERM",
+            "pwrite: EPERM",
+            "new writable mapping: EPERM",
+            "mprotect of a read-only one: EACCES",
+            "the owner's old mapping stores 2: load 2",
+            "without MFD_ALLOW_SEALING: SealFlag(F_SEAL_SEAL)",
+        ],
+    );
+}

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
@@ -86,7 +86,8 @@ impl Region {
         self.area.start
     }
 
-    /// Loads the word at `offset` (relaxed).
+    /// Loads the word at `offset`, in acquire order: what was stored before a value that is found here
+    /// is found too.
     ///
     /// # Panics
     ///
@@ -94,16 +95,19 @@ impl Region {
     #[must_use]
     pub fn load(&self, offset: usize) -> u32 {
         // A load whose value nobody uses is a load nevertheless: it may be there for its fault.
-        std::hint::black_box(self.word(offset).load(Ordering::Relaxed))
+        let value = std::hint::black_box(self.word(offset).load(Ordering::Relaxed));
+        // On read-only pages std promises no more than a relaxed load, so the fence stands beside it.
+        fence(Ordering::Acquire);
+        value
     }
 
-    /// Stores `value` at `offset` (relaxed).
+    /// Stores `value` at `offset`, in release order.
     ///
     /// # Panics
     ///
     /// If `offset` is no multiple of 4 or lies outside.
     pub fn store(&self, offset: usize, value: u32) {
-        self.word(offset).store(value, Ordering::Relaxed);
+        self.word(offset).store(value, Ordering::Release);
     }
 
     /// A reference that must not leave this module: the next call may take the page away.

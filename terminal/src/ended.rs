@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read as _, pipe};
 use std::os::fd::IntoRawFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -66,11 +67,13 @@ pub fn in_child(work: impl FnOnce() -> Result<()>) -> Result<Ended> {
         Fork::Parent(child) => child,
         Fork::Child => {
             REPORT.store(to_report.into_raw_fd(), Ordering::Relaxed);
-            let ended = catch_faults().and_then(|()| work());
-            if let Err(error) = &ended {
+            // A panic must not go on in the parent's functions, of which this is a copy.
+            let ended = catch_unwind(AssertUnwindSafe(|| catch_faults().and_then(|()| work())));
+            if let Ok(Err(error)) = &ended {
                 eprintln!("error: {error}");
             }
-            process::exit(ended.is_err().into());
+            // 101 is what Rust's own main exits with after a panic.
+            process::exit(ended.map_or(101, |it| it.is_err().into()));
         }
     };
     drop(to_report);
@@ -116,4 +119,26 @@ extern "C" fn report_code(_signal: c_int, info: *mut siginfo_t, _context: *mut c
     let report = REPORT.load(Ordering::Relaxed);
     // SAFETY: the pointer and the length are those of `code`.
     unsafe { libc::write(report, std::ptr::from_ref(code).cast(), size_of_val(code)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_means_something_only_beside_its_signal() {
+        let text = |signal, code| Ended::By(signal, code).to_string();
+        assert_eq!(text(Signal::SIGSEGV, 2), "SIGSEGV, SEGV_ACCERR");
+        assert_eq!(text(Signal::SIGBUS, 2), "SIGBUS, BUS_ADRERR");
+        assert_eq!(text(Signal::SIGKILL, 0), "SIGKILL");
+        assert_eq!(text(Signal::SIGSEGV, 9), "SIGSEGV, si_code 9");
+        assert_eq!(Ended::Exited(3).to_string(), "exit status 3");
+    }
+
+    #[test]
+    fn a_process_with_threads_gets_no_child() {
+        // libtest runs each test in a thread of its own.
+        let error = in_child(|| Ok(())).expect_err("more than one thread");
+        assert_eq!(error.call(), "fork");
+    }
 }

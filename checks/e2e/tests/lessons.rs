@@ -240,3 +240,23 @@ fn sealed_memfd_refuses_all_but_the_old_mapping() {
         ],
     );
 }
+
+#[test]
+fn every_lesson_is_short_has_its_header_and_stands_in_the_table() {
+    let folder = e2e::workspace().join("lessons");
+    let table = std::fs::read_to_string(folder.join("README.md")).expect("the table");
+    for entry in std::fs::read_dir(folder.join("examples")).expect("the examples") {
+        let path = entry.expect("an example").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("an example");
+        assert!(text.lines().count() <= 60, "{name} has {} lines", text.lines().count());
+        for needed in [
+            &format!("//! cargo run -p lessons --example {name}\n"),
+            "//! predict: ",
+            "#![forbid(unsafe_code)]",
+        ] {
+            assert!(text.contains(needed), "{name} has no {needed:?}");
+        }
+        assert!(table.contains(&format!("[{name}](examples/{name}.rs)")), "{name} has no row");
+    }
+}

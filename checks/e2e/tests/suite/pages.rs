@@ -61,9 +61,11 @@ fn the_readme_names_the_test_command_that_ci_runs() {
     }
 }
 
-/// README.md, CONTRIBUTING.md and every page under docs/.
+/// README.md, CONTRIBUTING.md, the table of lessons and every page under docs/.
 pub(crate) fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![workspace().join("README.md"), workspace().join("CONTRIBUTING.md")];
+    let mut pages = ["README.md", "CONTRIBUTING.md", "lessons/README.md"]
+        .map(|it| workspace().join(it))
+        .to_vec();
     let mut folders = vec![workspace().join("docs")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder").map(|it| it.expect("an entry").path())

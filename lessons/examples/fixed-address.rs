@@ -33,12 +33,13 @@ fn main() -> Result<()> {
     println!("load from the reservation: {ended}");
 
     // MAP_FIXED_NOREPLACE on taken addresses: even a reservation counts.
-    println!("MAP_FIXED_NOREPLACE: {}", answer(&room.replace(0, page, (&file, 0), false)));
+    let refused = room.replace(0, page, Map::MAP_SHARED | Map::MAP_FIXED_NOREPLACE, (&file, 0));
+    println!("MAP_FIXED_NOREPLACE: {}", answer(&refused));
 
     // MAP_FIXED asks nobody: right inside one's own reservation. Elsewhere it takes away the pages of
     // a library or of another thread's heap, and says ok.
-    room.replace(0, page, (&file, second), true)?;
-    room.replace(page, page, (&file, 0), true)?;
+    room.replace(0, page, Map::MAP_SHARED | Map::MAP_FIXED, (&file, second))?;
+    room.replace(page, page, Map::MAP_SHARED | Map::MAP_FIXED, (&file, 0))?;
     println!("pages 1 and 0 with MAP_FIXED: load {} {}", room.load(0), room.load(page));
     let start = room.address().addr().get();
     let lines = maps("self").on("read", "/proc/self/maps")?;

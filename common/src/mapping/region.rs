@@ -228,6 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn huge_pages_replace_nothing() {
+        use nix::sys::memfd::{MFdFlags, memfd_create};
+        // A kernel without huge pages has no such file to refuse.
+        if let Ok(huge) = memfd_create("huge", MFdFlags::MFD_HUGETLB) {
+            let (huge, flags) = (File::from(huge), MapFlags::MAP_SHARED | MapFlags::MAP_FIXED);
+            let error = anonymous(1).replace(0, page_size(), flags, (&huge, 0));
+            assert!(error.expect_err("huge pages").refusal().is_some());
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "do not lie in")]
     fn nothing_outside_is_loaded() {
         let region = anonymous(1);

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::mman::{
     MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mlock, mmap, mremap, msync,
 };
+use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
 use super::{Region, failed, regular};
 use crate::error::{Error, Refusal, Result};
@@ -105,13 +106,14 @@ impl Region {
         Ok(())
     }
 
-    /// Maps `length` bytes of `file` in place of the pages at `offset`: mmap(2) with `MAP_SHARED` and
-    /// `MAP_FIXED`, or with `MAP_FIXED_NOREPLACE` if `replace` is false, which then never succeeds:
-    /// these addresses are taken, by this guard.
+    /// Maps `length` bytes of `file` for loads, in place of the pages at `offset`: mmap(2). With
+    /// `MAP_FIXED_NOREPLACE` it never succeeds: these addresses are taken, by this guard.
     ///
     /// # Errors
     ///
-    /// `EEXIST` with `MAP_FIXED_NOREPLACE`; those of mmap(2).
+    /// `EEXIST` without `MAP_FIXED`; those of mmap(2). Refused: flags other than `MAP_SHARED`,
+    /// `MAP_PRIVATE`, `MAP_FIXED` and `MAP_FIXED_NOREPLACE`, and what is no regular file or consists
+    /// of huge pages, for which the kernel would replace more than was asked.
     ///
     /// # Panics
     ///
@@ -120,25 +122,31 @@ impl Region {
         &mut self,
         offset: usize,
         length: usize,
+        flags: MapFlags,
         file: (&File, i64),
-        replace: bool,
     ) -> Result<()> {
         assert!(length.is_multiple_of(page_size()), "{length} bytes are not whole pages");
+        let sharing = MapFlags::MAP_SHARED | MapFlags::MAP_PRIVATE;
+        let allowed = sharing | MapFlags::MAP_FIXED | MapFlags::MAP_FIXED_NOREPLACE;
+        let refused = |why: &str| Error::refused("mmap", "the file", Refusal::Other(why.into()));
+        if !allowed.contains(flags) {
+            return Err(refused("these flags may replace other pages"));
+        }
         regular(file.0)?;
+        let system = fstatfs(file.0).map_err(|it| Error::new("fstatfs", "the file", it))?;
+        if system.filesystem_type() == HUGETLBFS_MAGIC {
+            return Err(refused("its huge pages may replace other pages"));
+        }
         let wanted = self.part(offset, length);
-        let how = if replace { MapFlags::MAP_FIXED } else { MapFlags::MAP_FIXED_NOREPLACE };
-        let (failed, rights) = (failed("mmap", offset, length), ProtFlags::PROT_READ);
-        let (Some(address), Some(size)) =
-            (NonZeroUsize::new(wanted.addr().get()), NonZeroUsize::new(length))
-        else {
-            return Err(failed(Errno::EINVAL));
-        };
-        let flags = MapFlags::MAP_SHARED | how;
+        let failed = failed("mmap", offset, length);
+        let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
+        let (address, rights) = (wanted.addr(), ProtFlags::PROT_READ);
         // SAFETY: only whole pages of this guard are replaced, and no reference into them is left.
         let got = unsafe { mmap(Some(address), size, rights, flags, file.0, file.1) };
         let got = got.map_err(&failed)?;
         if got != wanted {
-            // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint.
+            // Without MAP_FIXED the address is a hint; a kernel before 4.17 does not know
+            // MAP_FIXED_NOREPLACE and takes it for one too.
             drop(Area { start: got, length });
             return Err(failed(Errno::EEXIST));
         }

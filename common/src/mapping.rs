@@ -1,4 +1,5 @@
-//! Mapped files and anonymous mappings: `mmap` and `munmap`, always with `MAP_SHARED`.
+//! Mapped files and anonymous mappings: `mmap` and `munmap`, with `MAP_SHARED`. Only a [`Region`] has
+//! other flags too.
 //!
 //! A file mapped with `MAP_SHARED` is the page cache itself: what one process stores, every other
 //! that maps the file loads, and read(2) returns. The kernel writes it to the disk in its own time.
@@ -8,6 +9,7 @@
 mod create;
 mod lease;
 mod record_file;
+mod region;
 mod reservation;
 mod sigbus;
 
@@ -23,6 +25,7 @@ use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 pub use record_file::{NameState, NamedFile, RecordFile, is_awaited};
+pub use region::Region;
 pub(crate) use reservation::Reservation;
 
 use crate::error::{Error, Result};

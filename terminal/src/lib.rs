@@ -9,6 +9,7 @@
 //! | [`looks`] | how a reader looks at the record: each second, or at each change |
 //! | [`watch`] | says it when somebody removes what a program uses |
 //! | [`process`] | fork(2), and waiting for children |
+//! | [`ended`] | a child that may end by a fault, and how it ended |
 //!
 //! | exit status | meaning |
 //! | --- | --- |
@@ -19,6 +20,7 @@
 
 pub mod advice;
 pub mod args;
+pub mod ended;
 pub mod looks;
 pub mod person;
 pub mod process;

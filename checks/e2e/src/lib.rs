@@ -44,24 +44,42 @@ pub fn workspace() -> PathBuf {
 /// If the workspace does not build or has no such program.
 #[must_use]
 pub fn program(name: &str) -> Command {
-    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let manifest = workspace().join("Cargo.toml");
-        let build =
-            escargot::CargoBuild::new().manifest_path(manifest).args(["--workspace", "--bins"]);
-        let build = if cfg!(debug_assertions) { build } else { build.release() };
-        let mut programs = HashMap::new();
-        for message in build.exec().expect("cargo starts") {
-            let message = message.expect("the workspace builds");
-            if let escargot::format::Message::CompilerArtifact(artifact) =
-                message.decode().expect("cargo's messages")
-                && let Some(path) = artifact.executable
-            {
-                programs.insert(artifact.target.name.into_owned(), path.into_owned());
-            }
+    static BUILT: OnceLock<Programs> = OnceLock::new();
+    command(BUILT.get_or_init(|| build(&["--workspace", "--bins"])), name)
+}
+
+/// A command that runs the example `name` of the package lessons, built as for [`program`].
+///
+/// # Panics
+///
+/// If the examples do not build or `name` is none of them.
+#[must_use]
+pub fn example(name: &str) -> Command {
+    static BUILT: OnceLock<Programs> = OnceLock::new();
+    command(BUILT.get_or_init(|| build(&["-p", "lessons", "--examples"])), name)
+}
+
+/// The paths of built programs, by their names.
+type Programs = HashMap<String, PathBuf>;
+
+fn build(what: &[&str]) -> Programs {
+    let manifest = workspace().join("Cargo.toml");
+    let build = escargot::CargoBuild::new().manifest_path(manifest).args(what);
+    let build = if cfg!(debug_assertions) { build } else { build.release() };
+    let mut programs = HashMap::new();
+    for message in build.exec().expect("cargo starts") {
+        let message = message.expect("the workspace builds");
+        if let escargot::format::Message::CompilerArtifact(artifact) =
+            message.decode().expect("cargo's messages")
+            && let Some(path) = artifact.executable
+        {
+            programs.insert(artifact.target.name.into_owned(), path.into_owned());
         }
-        programs
-    });
+    }
+    programs
+}
+
+fn command(built: &Programs, name: &str) -> Command {
     let path = built.get(name).unwrap_or_else(|| panic!("no program {name} among {built:?}"));
     let mut command = Command::new(path);
     // A panic's backtrace would only be in the way, and must not appear anyhow.

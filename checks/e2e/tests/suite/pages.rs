@@ -108,9 +108,10 @@ fn packages() -> Vec<PathBuf> {
     packages
 }
 
-/// README.md, CONTRIBUTING.md and every page under docs/.
+/// README.md, CONTRIBUTING.md, lessons/README.md and every page under docs/.
 pub(crate) fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![workspace().join("README.md"), workspace().join("CONTRIBUTING.md")];
+    let mut pages: Vec<_> =
+        ["README.md", "CONTRIBUTING.md", "lessons/README.md"].map(|it| workspace().join(it)).into();
     let mut directories = vec![workspace().join("docs")];
     while let Some(directory) = directories.pop() {
         for entry in

@@ -248,4 +248,51 @@ mod tests {
         });
         assert_eq!((below, record.load().count), (20_000, 60_000));
     }
+
+    /// Long enough for a busy machine, far from `FOR_EVER`.
+    const DEADLINE: Duration = Duration::from_secs(30);
+    const FOR_EVER: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_flag_that_is_set_ends_the_wait() {
+        let shared: &'static Mapping<_, ReadWrite> = Box::leak(Box::new(shared()));
+        let record: &'static SharedConnStat = shared;
+        let (done, returned) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            record.wait_unless(0, &AtomicU32::new(1), FOR_EVER);
+            done.send(())
+        });
+        returned.recv_timeout(DEADLINE).expect("the wait ends, though nobody counts");
+    }
+
+    #[test]
+    fn one_wake_wakes_all_who_sleep() {
+        let shared: &'static Mapping<_, ReadWrite> = Box::leak(Box::new(shared()));
+        let record: &'static SharedConnStat = shared;
+        let (done, returned) = std::sync::mpsc::channel();
+        for _ in 0..3 {
+            let done = done.clone();
+            let thread = std::sync::Arc::new(std::sync::atomic::AtomicI32::new(0));
+            let id = std::sync::Arc::clone(&thread);
+            std::thread::spawn(move || {
+                id.store(nix::unistd::gettid().as_raw(), Ordering::Release);
+                record.wait_unless(0, &AtomicU32::new(0), FOR_EVER);
+                done.send(())
+            });
+            // Once it has told its id, it sleeps nowhere but in the wait.
+            let start = std::time::Instant::now();
+            let asleep = || {
+                let stat = format!("/proc/self/task/{}/stat", thread.load(Ordering::Acquire));
+                std::fs::read_to_string(stat).is_ok_and(|it| it.contains(") S "))
+            };
+            while !asleep() {
+                assert!(start.elapsed() < DEADLINE, "the thread does not go to sleep");
+                std::thread::yield_now();
+            }
+        }
+        shared.writer().wake();
+        for _ in 0..3 {
+            returned.recv_timeout(DEADLINE).expect("each of the three is woken");
+        }
+    }
 }

@@ -266,8 +266,11 @@ mod tests {
                         count = loaded.count;
                         let octet = u8::try_from(count.unsigned_abs() % 156).unwrap_or(0);
                         let text = format!("{}.0.0.1", 100 + octet);
-                        assert_eq!(loaded.ip().to_string(), text, "beside the count {count}");
-                        seen.store(count.unsigned_abs(), Ordering::Release);
+                        let is_its_own = loaded.ip().to_string() == text;
+                        // Told to the writer first, which would wait for ever otherwise.
+                        let tell = if is_its_own { count.unsigned_abs() } else { u32::MAX };
+                        seen.store(tell, Ordering::Release);
+                        assert!(is_its_own, "{loaded:?}, and not {text}");
                     }
                 }
             });
@@ -278,13 +281,60 @@ mod tests {
                 // A negative count is the last one.
                 stat.count = if last { -count.cast_signed() } else { count.cast_signed() };
                 writer.store(&stat);
-                while seen.load(Ordering::Acquire) != count {
+                while ![count, u32::MAX].contains(&seen.load(Ordering::Acquire)) {
                     std::thread::yield_now();
                 }
-                if last {
+                if last || seen.load(Ordering::Acquire) == u32::MAX {
                     break;
                 }
             }
         });
+    }
+
+    /// Long enough for a busy machine, far from `FOR_EVER`.
+    const DEADLINE: Duration = Duration::from_secs(30);
+    const FOR_EVER: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_flag_that_is_set_ends_the_wait() {
+        let shared: &'static Mapping<_, ReadWrite> = Box::leak(Box::new(shared()));
+        let record: &'static SharedConnStat = shared;
+        let (done, returned) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            record.wait_unless(0, &AtomicU32::new(1), FOR_EVER);
+            done.send(())
+        });
+        returned.recv_timeout(DEADLINE).expect("the wait ends, though nobody counts");
+    }
+
+    #[test]
+    fn one_wake_wakes_all_who_sleep() {
+        let shared: &'static Mapping<_, ReadWrite> = Box::leak(Box::new(shared()));
+        let record: &'static SharedConnStat = shared;
+        let (done, returned) = std::sync::mpsc::channel();
+        for _ in 0..3 {
+            let done = done.clone();
+            let thread = std::sync::Arc::new(std::sync::atomic::AtomicI32::new(0));
+            let id = std::sync::Arc::clone(&thread);
+            std::thread::spawn(move || {
+                id.store(nix::unistd::gettid().as_raw(), Ordering::Release);
+                record.wait_unless(0, &AtomicU32::new(0), FOR_EVER);
+                done.send(())
+            });
+            // Once it has told its id, it sleeps nowhere but in the wait.
+            let start = std::time::Instant::now();
+            let asleep = || {
+                let stat = format!("/proc/self/task/{}/stat", thread.load(Ordering::Acquire));
+                std::fs::read_to_string(stat).is_ok_and(|it| it.contains(") S "))
+            };
+            while !asleep() {
+                assert!(start.elapsed() < DEADLINE, "the thread does not go to sleep");
+                std::thread::yield_now();
+            }
+        }
+        shared.writer().wake();
+        for _ in 0..3 {
+            returned.recv_timeout(DEADLINE).expect("each of the three is woken");
+        }
     }
 }

@@ -244,4 +244,15 @@ mod tests {
         let gone = segment.status().expect_err("gone").errno();
         assert!(matches!(gone, Some(Errno::EINVAL | Errno::EIDRM)));
     }
+
+    #[test]
+    fn only_the_segment_of_ones_own_is_abandoned() {
+        let created = Private::new(SIZE);
+        let found = Segment::from_id(created.id()).expect("found");
+        let error = || Error::new("shmat", "a segment", Errno::ENOMEM);
+        assert_eq!(found.abandon(error()), error());
+        created.status().expect("what others made stays");
+        assert_eq!(created.abandon(error()), error());
+        created.status().expect_err("what we made goes");
+    }
 }

@@ -47,7 +47,7 @@ impl Region {
         length: usize,
         rights: ProtFlags,
         flags: MapFlags,
-        file: Option<(&File, i64)>,
+        file: Option<(&File, libc::off_t)>,
     ) -> Result<Self> {
         let object = match file {
             Some((_, offset)) => format!("{length} bytes from offset {offset} on"),

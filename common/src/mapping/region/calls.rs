@@ -123,7 +123,7 @@ impl Region {
         offset: usize,
         length: usize,
         flags: MapFlags,
-        file: (&File, i64),
+        file: (&File, libc::off_t),
     ) -> Result<()> {
         assert!(length.is_multiple_of(page_size()), "{length} bytes are not whole pages");
         let sharing = MapFlags::MAP_SHARED | MapFlags::MAP_PRIVATE;

@@ -9,15 +9,15 @@ use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError as Silence};
+use std::sync::{Once, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::proc::Listed;
 use common::sysv::{Key, Segment};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
 
 /// How long anything may take before the test gives up on it: long, because a busy machine is not
@@ -121,6 +121,7 @@ impl Running {
     ///
     /// If it cannot be started.
     pub fn start(command: &mut Command) -> Self {
+        heed_sigint();
         let segments_before = segments().iter().map(|it| it.id).collect();
         let mut child = command
             .stdin(Stdio::null())
@@ -230,6 +231,18 @@ impl Running {
         }
         self.give_up("exit", "status", Silence::Timeout)
     }
+}
+
+/// Has what the tests start heed SIGINT, also where a script has put the tests into the background:
+/// its shell ignores SIGINT for them, and a process hands that on.
+fn heed_sigint() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the default action runs none of our code.
+        let before = unsafe { sigaction(Signal::SIGINT, &default) };
+        before.expect("SIGINT has a default action");
+    });
 }
 
 impl Drop for Running {

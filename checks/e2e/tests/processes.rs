@@ -23,7 +23,8 @@ use terminal::{Stop, Terminal};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 25] = [
+const TESTS: [(&str, Test); 26] = [
+    ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
@@ -400,6 +401,15 @@ fn seqlock_of_the_killed(terminal: &mut Terminal) -> Result<(), Stop> {
     }
     expect("some snapshots", snapshots > 0);
     expect("some writers died in the middle", left_odd > 0);
+    Ok(())
+}
+
+fn child_panics(terminal: &mut Terminal) -> Result<(), Stop> {
+    let child = start_child(terminal, |_| panic!("on purpose"))?;
+    let Err(Stop::Error(error, _)) = child.wait(terminal) else { panic!("the child did well") };
+    // What Rust's own main exits with.
+    let expected = Refusal::Other("it exited with status 101".into());
+    expect("status 101", error.refusal() == Some(&expected));
     Ok(())
 }
 

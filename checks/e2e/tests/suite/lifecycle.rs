@@ -140,3 +140,12 @@ fn several_at_once_do_not_disturb_each_other() {
     }
     assert!(created.iter().all(|it| it.segments().is_empty()));
 }
+
+#[test]
+fn a_class_has_time_to_look_after_each_step() {
+    // Nobody types anything here: the end of stdin counts as Enter.
+    let outcome = start("shm-sysv-lifecycle", ["--step"]).finish().exited(0);
+    let pauses = outcome.stderr.matches("Enter goes on").count();
+    let steps = outcome.stderr.matches("\n\n").count();
+    assert!(pauses >= steps && steps >= 8, "{pauses} pauses in {steps} steps: {outcome:#?}");
+}

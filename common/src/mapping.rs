@@ -8,6 +8,7 @@
 
 mod create;
 mod lease;
+mod named_file;
 mod record_file;
 mod region;
 mod reservation;
@@ -24,7 +25,8 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
-pub use record_file::{NameState, NamedFile, RecordFile, is_awaited};
+pub use named_file::{NameState, NamedFile};
+pub use record_file::{RecordFile, is_awaited};
 pub use region::Region;
 pub(crate) use reservation::Reservation;
 

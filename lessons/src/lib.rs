@@ -10,7 +10,7 @@ use common::error::errno_of;
 use common::{Error, Result};
 use nix::errno::Errno;
 
-/// A new file for reading and writing, in the folder for temporary files. It has no name any more, so
+/// A new file for reading and writing, in the directory for temporary files. It has no name any more, so
 /// it goes with the last process that has it open or mapped.
 ///
 /// # Errors

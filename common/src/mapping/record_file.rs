@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate, open};
 use nix::sys::stat::Mode;
 
-use super::Mapping;
+use super::{Mapping, NamedFile};
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::printable::{Text, shown};
 use crate::shared::{Access, ReadWrite, SharedMemory};
@@ -166,47 +166,6 @@ impl<A: Access> fmt::Display for RecordFile<A> {
         let how = if self.created { "created" } else { "found" };
         let mode = self.file.metadata().map_or(0, |it| it.permissions().mode() & 0o777);
         write!(f, "{}, {} bytes, mode {mode:04o}, {how}", self.name(), self.size)
-    }
-}
-
-/// A file that was opened by its name, and perhaps closed since.
-#[derive(Debug, Clone)]
-pub struct NamedFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-    size: usize,
-}
-
-/// What has become of a [`NamedFile`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameState {
-    /// The name leads to the same file, of the same size.
-    Same,
-    /// Nothing has this name any more, or nothing that we may look at.
-    Removed,
-    /// The name leads to another file.
-    Replaced,
-    /// The same file, with so many bytes now.
-    Resized(u64),
-}
-
-impl NamedFile {
-    /// Looks where the name leads now: stat(2).
-    #[must_use]
-    pub fn state(&self) -> NameState {
-        match fs::metadata(&self.path) {
-            Err(_) => NameState::Removed,
-            Ok(it) if (it.dev(), it.ino()) != (self.device, self.inode) => NameState::Replaced,
-            Ok(it) if it.len() != self.size as u64 => NameState::Resized(it.len()),
-            Ok(_) => NameState::Same,
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 

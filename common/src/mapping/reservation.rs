@@ -6,6 +6,8 @@ use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
+use crate::proc::page_size;
+
 /// Addresses that this process has reserved, to put a mapping of its own there: mmap(2) with
 /// `PROT_NONE`. Dropping it frees them.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ impl Reservation {
     /// `None`. It follows no hint to the gap below the stack. `MAP_FIXED` and
     /// `MAP_FIXED_NOREPLACE` don't care for that gap.
     pub(crate) fn at(wanted: Range<usize>) -> Option<Self> {
-        let page = Self::page_size();
+        let page = page_size();
         let start = wanted.start - wanted.start % page;
         let end = wanted.end.checked_next_multiple_of(page)?;
         let length = NonZeroUsize::new(end.checked_sub(start)?)?;
@@ -39,7 +41,7 @@ impl Reservation {
     /// Frees what lies before and behind the `length` bytes from `start` on, which have been
     /// replaced and are somebody else's now.
     pub(crate) fn release_except(self, start: usize, length: usize) {
-        let kept_until = (start + length).next_multiple_of(Self::page_size());
+        let kept_until = (start + length).next_multiple_of(page_size());
         let (before, behind) = (self.addresses.start..start, kept_until..self.addresses.end);
         self.leak();
         drop([Self { addresses: before }, Self { addresses: behind }]);
@@ -48,11 +50,6 @@ impl Reservation {
     /// Keeps the addresses reserved for as long as this process lives.
     pub(crate) fn leak(self) {
         let _ = std::mem::ManuallyDrop::new(self);
-    }
-
-    /// The bytes of a page: sysconf(3) `_SC_PAGESIZE`. 4096 on most machines, 16 or 64 KiB on others.
-    pub(crate) fn page_size() -> usize {
-        crate::proc::page_size()
     }
 }
 

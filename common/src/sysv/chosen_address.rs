@@ -10,6 +10,7 @@ use super::{Attachment, Segment};
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::mapping::Reservation;
 use crate::proc::maps;
+use crate::proc::page_size;
 use crate::shared::{Access, SharedMemory};
 
 /// No SHMLBA, to which `SHM_RND` rounds, is larger: most machines have the page size, MIPS has
@@ -65,7 +66,7 @@ impl Segment {
         let pinned = self.anywhere::<A>()?;
         self.must_take_no_more_than_its_size(pinned.address())?;
         let access = if A::WRITABLE { 0 } else { libc::SHM_RDONLY };
-        if rounding == 0 && !address.is_multiple_of(Reservation::page_size()) {
+        if rounding == 0 && !address.is_multiple_of(page_size()) {
             // SAFETY: the kernel refuses an address that is not aligned before it does anything.
             let start = unsafe { libc::shmat(self.id, ptr::without_provenance(address), access) };
             let errno = Attached::from(start).err().unwrap_or(Errno::EINVAL);
@@ -108,7 +109,7 @@ impl Segment {
             .map_err(|error| Error::new("open /proc/self/maps", object(), errno_of(&error)))?;
         let line = maps.into_iter().find(|it| it.addresses.start == attached);
         let found = line.map_or(0, |it| it.addresses.len());
-        if found == self.size.next_multiple_of(Reservation::page_size()) {
+        if found == self.size.next_multiple_of(page_size()) {
             return Ok(());
         }
         let refusal = Refusal::Size { found: found as u64, wanted: self.size };
@@ -147,7 +148,7 @@ mod tests {
         let rounded = segment.attach_rounded::<SharedText<1024>, ReadWrite>(FREE + 0x3001);
         let rounded = rounded.expect("rounded");
         let start = rounded.address().as_ptr().addr();
-        assert_eq!(start % Reservation::page_size(), 0);
+        assert_eq!(start % page_size(), 0);
         assert!((FREE..=FREE + 0x3000).contains(&start), "0x{start:x}");
         // What was reserved below and above is free again.
         let length = SharedText::<1024>::CAPACITY;
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_segment_must_take_the_pages_that_its_size_says() {
-        let segment = Private::new(2 * Reservation::page_size());
+        let segment = Private::new(2 * page_size());
         let attached = segment.anywhere::<ReadWrite>().expect("attached");
         let mut smaller = Segment::from_id(segment.id()).expect("found");
         // Like a segment of huge pages, of which IPC_STAT gives the size that was asked for.

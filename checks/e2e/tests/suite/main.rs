@@ -3,6 +3,7 @@
 //! One test binary for all of it, because cargo runs test binaries one after the other and the
 //! tests of one binary side by side.
 
+mod book;
 mod bytes;
 mod c_partner;
 mod file_pair;

@@ -76,7 +76,7 @@ fn every_figure_is_shown_and_described() {
     let mut shown = BTreeSet::new();
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
-        for image in text.split("![").skip(1) {
+        for image in text.split("\n![").skip(1) {
             let (alternative, rest) = image.split_once("](").expect("an image");
             let file = rest.split(')').next().expect("its file");
             let path = page.parent().expect("a directory").join(file);

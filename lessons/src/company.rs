@@ -19,7 +19,9 @@ impl Company {
 
     /// Says what has become of the other side, if it was something else before.
     pub fn tell(&mut self, terminal: &mut Terminal, now: Peer) {
-        if self.said != Some(now) {
+        // Who has just come has not said its process id yet.
+        let soon = Peer::Present { pid: 0 };
+        if self.said != Some(now) && now != soon {
             match now {
                 Peer::Absent => say!(terminal, "{} is not there: waiting for it", self.side),
                 Peer::Present { pid } => say!(terminal, "{} is there, pid {pid}", self.side),

@@ -6,6 +6,7 @@
 mod book;
 mod bytes;
 mod c_partner;
+mod c_ring;
 mod file_pair;
 mod follow;
 mod fork_demo;

@@ -65,3 +65,28 @@ pub fn minor_faults() -> Result<i64> {
     let usage: std::result::Result<_, Errno> = getrusage(UsageWho::RUSAGE_SELF);
     Ok(usage.on("getrusage", "this process")?.minor_page_faults())
 }
+
+/// Takes this process into an IPC namespace of its own, without segments, semaphore sets and queues:
+/// unshare(2) with `CLONE_NEWIPC`. Whoever is not root makes a user namespace too, in which that is allowed.
+///
+/// # Errors
+///
+/// `EPERM` or `ENOSPC` where that is forbidden, for instance in many containers.
+pub fn own_ipc_namespace() -> Result<()> {
+    use nix::sched::{CloneFlags, unshare};
+    unshare(CloneFlags::CLONE_NEWIPC)
+        .or_else(|_| unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC))
+        .on("unshare", "CLONE_NEWIPC")
+}
+
+/// The rights of the mapping that starts at `address`, such as `rw-s`; empty if there is none:
+/// /proc/self/maps.
+///
+/// # Errors
+///
+/// `ENOENT` where /proc is not mounted.
+pub fn rights(address: usize) -> Result<String> {
+    let lines = common::proc::maps("self").on("read", "/proc/self/maps")?;
+    let line = lines.into_iter().find(|it| it.addresses.start == address);
+    Ok(line.map(|it| it.rights).unwrap_or_default())
+}

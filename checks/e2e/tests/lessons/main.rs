@@ -4,6 +4,8 @@ use e2e::{Outcome, Running, example};
 
 mod names;
 mod pages;
+mod sysv;
+mod waiting;
 
 /// Runs an example to its end, which must be exit status 0.
 #[track_caller]

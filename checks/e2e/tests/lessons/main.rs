@@ -2,6 +2,7 @@
 
 use e2e::{Outcome, Running, example};
 
+mod crashes;
 mod names;
 mod pages;
 mod sysv;

@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         // goes with its last process.
         Segment::create(Key::Number(1234), 4, 0o600)?;
         let listed = segments().on("read", "/proc/sysvipc/shm")?.len();
-        println!("the child made one with key 1234: {listed}");
+        println!("after the child has made one: {listed}");
         Ok(())
     })?;
     // The child had a mapping of its own, in whatever namespace.

@@ -133,7 +133,7 @@ fn an_ipc_namespace_hides_ids_and_no_memory() {
         "the id, in the child: EINVAL",
         "segments in the child's namespace: 0",
         "load through the inherited attachment: 7",
-        "the child made one with key 1234: 1",
+        "after the child has made one: 1",
         "the id, in the parent: nattch 1",
     ];
     assert_eq!(lines(&outcome), expected, "{outcome:#?}");

@@ -19,7 +19,7 @@ use nix::sys::mman::{MapFlags, ProtFlags};
 const LARGE: usize = usize::MAX >> 18;
 
 fn main() -> common::Result<()> {
-    let segment = Segment::create(Key::Private, page_size(), 0o600)?;
+    let segment = Segment::create(Key::Private, page_size(), 0o700)?;
     let tried = flags(&segment);
     segment.remove().and(tried)?;
 
@@ -37,7 +37,7 @@ fn flags(segment: &Segment) -> common::Result<()> {
     let pages = segment.attach_over(room()?, 0, libc::SHM_REMAP)?;
     println!("SHM_REMAP: ok, the page had 5 and has {}", pages.load(0));
 
-    // SHM_EXEC: code in a segment. Some systems forbid that.
+    // SHM_EXEC: code in a segment. Mode 0600 would not do. Some systems forbid it anyhow.
     let pages = segment.attach_over(room()?, 0, libc::SHM_REMAP | libc::SHM_EXEC);
     let start = pages.as_ref().map_or(0, |it| it.address().addr().get());
     println!("SHM_EXEC: {}", answer(&pages));

@@ -63,7 +63,9 @@ pub fn answer<T>(result: &Result<T>) -> String {
 pub fn minor_faults() -> Result<i64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage: std::result::Result<_, Errno> = getrusage(UsageWho::RUSAGE_SELF);
-    Ok(usage.on("getrusage", "this process")?.minor_page_faults())
+    // A long has 32 bits on 32-bit machines.
+    #[allow(clippy::useless_conversion)]
+    Ok(usage.on("getrusage", "this process")?.minor_page_faults().into())
 }
 
 /// Takes this process into an IPC namespace of its own, without segments, semaphore sets and queues:

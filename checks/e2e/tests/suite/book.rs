@@ -27,7 +27,7 @@ fn every_chapter_asks_before_it_tells() {
     let mut missing = Vec::new();
     for (number, page) in chapters() {
         let text = fs::read_to_string(&page).expect("a chapter");
-        let mut needs = vec!["after this chapter you can", "predict: ", "## why?", "read next"];
+        let mut needs = vec!["you will be able to", "**predict.** ", "## why?", "read next"];
         if number != "13" {
             needs.push("now try");
         }

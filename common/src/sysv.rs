@@ -9,11 +9,13 @@
 mod attachment;
 mod chosen_address;
 mod key;
+mod limits;
 mod segment;
 mod status;
 
 pub use attachment::Attachment;
 pub use key::Key;
+pub use limits::{Limits, Totals};
 pub use segment::Segment;
 pub use status::Status;
 

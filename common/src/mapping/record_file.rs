@@ -96,8 +96,7 @@ impl<A: Access> RecordFile<A> {
             .map_err(|errno| Error::new("mmap", self.name(), errno))
     }
 
-    /// Reads bytes from `offset` on: pread(2). It sees what others store in a mapping, is no SIGBUS where
-    /// the file has been cut off, and allocates nothing in a hole.
+    /// Reads bytes from `offset` on: pread(2). No SIGBUS behind the end, no page allocated in a hole.
     ///
     /// # Errors
     ///
@@ -130,7 +129,8 @@ impl<A: Access> RecordFile<A> {
         self.file.metadata().and_then(|it| it.modified()).ok()
     }
 
-    pub(super) fn name(&self) -> Text {
+    /// The name, as a person may see it.
+    pub(crate) fn name(&self) -> Text {
         shown(&self.path)
     }
 }

@@ -68,9 +68,23 @@ impl MapsLine {
 ///
 /// `ENOENT` if there is no such process, or no /proc; `EACCES` if it is another user's.
 pub fn maps(pid: impl std::fmt::Display) -> io::Result<Vec<MapsLine>> {
+    maps_where(pid, |_| true)
+}
+
+/// Those mappings of a process for whose line `wanted` is true: for who looks at many processes, of
+/// which most have nothing of interest.
+///
+/// # Errors
+///
+/// Those of [`maps`].
+pub fn maps_where(
+    pid: impl std::fmt::Display,
+    wanted: impl Fn(&str) -> bool,
+) -> io::Result<Vec<MapsLine>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     let text = String::from_utf8_lossy(&text);
-    text.lines().map(|line| MapsLine::parse(line).ok_or_else(|| unexpected(line))).collect()
+    let lines = text.lines().filter(|line| wanted(line));
+    lines.map(|line| MapsLine::parse(line).ok_or_else(|| unexpected(line))).collect()
 }
 
 /// A segment as the kernel lists it in /proc/sysvipc/shm, see sysvipc(7).
@@ -92,6 +106,8 @@ pub struct Listed {
     pub last: i32,
     /// How many attachments there are.
     pub attached: u64,
+    /// How much of it is in memory, in bytes.
+    pub resident: u64,
     /// The user id of the owner.
     pub owner: u32,
     /// When it was last attached, in seconds since 1970; 0 for never.
@@ -131,6 +147,8 @@ impl Listed {
             creator: i32::try_from(number("cpid")?).ok()?,
             last: i32::try_from(number("lpid")?).ok()?,
             attached: field("nattch")?.parse().ok()?,
+            // Not there before Linux 2.6.34.
+            resident: field("rss").map_or(Some(0), |it| it.parse().ok())?,
             owner: u32::try_from(number("uid")?).ok()?,
             attach_time: number("atime")?,
             detach_time: number("dtime")?,
@@ -166,7 +184,9 @@ mod tests {
     #[test]
     fn our_own_code_is_mapped() {
         let here = (our_own_code_is_mapped as fn()) as usize;
-        let maps = maps("self").expect("/proc/self/maps");
+        let all = maps("self").expect("/proc/self/maps");
+        let maps = maps_where("self", |line| line.contains(" r-x")).expect("/proc/self/maps");
+        assert!(maps.len() < all.len() && maps.iter().all(|it| all.contains(it)));
         let line = maps.iter().find(|it| it.addresses.contains(&here)).expect("our code");
         assert!(line.rights.starts_with("r-x"), "{line:?}");
         assert!(page_size().is_power_of_two());
@@ -176,13 +196,14 @@ mod tests {
     fn columns_are_found_by_their_names() {
         let names = [
             "shmid", "key", "size", "perms", "uid", "cpid", "lpid", "nattch", "atime", "dtime",
-            "ctime",
+            "ctime", "rss",
         ];
-        let line = "7 -2 5000000000 1600 0 11 12 3 100 0 99";
+        let line = "7 -2 5000000000 1600 0 11 12 3 100 0 99 8192";
         let listed = Listed::parse(&names, line).expect("a segment");
         assert_eq!((listed.id, listed.key, listed.size), (7, -2, 5_000_000_000));
         assert_eq!((listed.mode, listed.marked_for_destruction), (0o600, true));
         assert_eq!((listed.creator, listed.last, listed.attached), (11, 12, 3));
+        assert_eq!(listed.resident, 8192);
         assert_eq!((listed.attach_time, listed.detach_time, listed.change_time), (100, 0, 99));
     }
 }

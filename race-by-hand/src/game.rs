@@ -7,9 +7,9 @@ use common::Error;
 use common::error::errno_of;
 use nix::sys::signal::Signal;
 use ratatui::DefaultTerminal;
+use terminal::keyboard::{Key, Keyboard};
 use terminal::{Stop, Terminal};
 
-use crate::keyboard::{Key, Keyboard};
 use crate::run::{Choice, Run, Schedule};
 use crate::scenario::{Scenario, Version};
 use crate::scenarios::ALL;
@@ -40,6 +40,9 @@ pub(crate) enum Popup {
     Found(Findings),
 }
 
+/// How to run without a terminal.
+const WITHOUT: &str = "with --schedule or --search no terminal is needed";
+
 /// Whether to go on.
 enum Next {
     GoOn,
@@ -58,7 +61,7 @@ pub(crate) fn play(
         Some(scenario) => View::game(scenario, cure, terminal)?,
     };
     let mut screen = Screen::new()?;
-    let mut keyboard = Keyboard::default();
+    let mut keyboard = Keyboard::new(WITHOUT);
     loop {
         if let View::Game(game) = &mut view {
             game.run.notice_kill();
@@ -106,8 +109,7 @@ impl Drop for Screen {
 }
 
 fn failed(error: &io::Error) -> Stop {
-    let help = "with --schedule or --search no terminal is needed";
-    Stop::because(Error::new("write", "the terminal", errno_of(error)), help)
+    Stop::because(Error::new("write", "the terminal", errno_of(error)), WITHOUT)
 }
 
 impl View {

@@ -15,7 +15,6 @@
 
 mod atomic;
 mod game;
-mod keyboard;
 mod lines;
 mod page;
 mod pane;

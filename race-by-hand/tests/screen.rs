@@ -1,128 +1,23 @@
 //! The game on a terminal: the real program in a pseudo-terminal, its screen as a person sees it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use e2e::DEADLINE;
+use e2e::screen::{OnScreen, must_end_with_its_terminal};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::Pid;
 
-/// Long, because a busy machine is not an error.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A pseudo-terminal: what the person has, and what the program has.
-struct Pty {
-    person: File,
-    program: File,
-    name: String,
-}
-
-impl Pty {
-    /// Everything close-on-exec: a copy in a child would keep the terminal alive.
-    fn new() -> Self {
-        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let master = posix_openpt(flags).expect("a pseudo-terminal");
-        grantpt(&master).expect("grantpt");
-        unlockpt(&master).expect("unlockpt");
-        let name = ptsname_r(&master).expect("its name");
-        let program = OpenOptions::new().read(true).write(true).open(&name).expect("its other end");
-        let person = File::from(master.as_fd().try_clone_to_owned().expect("a descriptor"));
-        let pty = Self { person, program, name };
-        // The smallest window in which the game plays.
-        pty.resize(22, 80);
-        pty
-    }
-
-    fn resize(&self, rows: u16, columns: u16) {
-        let size = format!("rows {rows} columns {columns}");
-        let mut stty = Command::new("stty");
-        stty.args(["-F", &self.name]).args(size.split(' '));
-        assert!(stty.status().expect("stty of coreutils").success());
-    }
-
-    /// Starts a command that has the terminal as its own: without it, that of the person who runs the
-    /// tests would be asked for its size.
-    fn spawn(&self, command: &[&str]) -> Child {
-        let stdio = || Stdio::from(self.program.try_clone().expect("a descriptor"));
-        let mut setsid = Command::new("setsid");
-        setsid.arg("--ctty").args(command).stdin(stdio()).stdout(stdio()).stderr(stdio());
-        setsid.env("TERM", "xterm-256color").env("RUST_BACKTRACE", "0");
-        setsid.spawn().expect("setsid of util-linux")
-    }
-}
-
-/// A program in a terminal; dropping it kills the program.
-struct Game {
-    child: Child,
-    pty: Pty,
-    output: Receiver<Vec<u8>>,
-    screen: vt100::Parser,
-    /// How the terminal was set before.
-    before: Termios,
-}
+/// The game in the smallest window in which it plays.
+struct Game(OnScreen);
 
 impl Game {
     fn start(args: &[&str]) -> Self {
-        let pty = Pty::new();
-        let before = tcgetattr(&pty.program).expect("a terminal");
-        let child = pty.spawn(&[&[env!("CARGO_BIN_EXE_race-by-hand")], args].concat());
-        let mut display = pty.person.try_clone().expect("a descriptor");
-        let (sender, output) = mpsc::channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = display.read(&mut bytes) {
-                if sender.send(bytes[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, pty, output, screen: vt100::Parser::new(22, 80, 0), before }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.pty.person.write_all(keys.as_bytes()).expect("the terminal");
-    }
-
-    /// Presses a key and waits until the screen shows `text`.
-    #[track_caller]
-    fn play(&mut self, key: &str, text: &str) {
-        self.press(key);
-        self.wait(text);
-    }
-
-    /// What the screen shows, with the line ends as spaces.
-    fn text(&self) -> String {
-        let shown = self.screen.screen().contents();
-        // A sentence goes on in the next line of its window.
-        let words = shown.split(['\n', '│']).flat_map(str::split_whitespace);
-        words.collect::<Vec<_>>().join(" ")
-    }
-
-    /// Waits until the screen shows `text`.
-    #[track_caller]
-    fn wait(&mut self, text: &str) {
-        self.wait_until(text, |game| game.text().contains(text));
-    }
-
-    #[track_caller]
-    fn wait_until(&mut self, what: &str, there: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + DEADLINE;
-        while !there(self) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.output.recv_timeout(left) {
-                Ok(bytes) => self.screen.process(&bytes),
-                Err(why) => panic!("{why}: no {what:?} on\n{}", self.screen.screen().contents()),
-            }
-        }
+        Self(OnScreen::start(&[&[env!("CARGO_BIN_EXE_race-by-hand")], args].concat(), 22, 80))
     }
 
     /// The two processes, by the pids on the screen.
@@ -133,23 +28,13 @@ impl Game {
         [(); 2].map(|()| Pid::from_raw(pids.next().expect("a pid on the screen")))
     }
 
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it runs");
-    }
-
     /// Waits until the program has ended. The two processes must be gone, and the terminal must be as it
     /// was, with `says` on it, unless the program could not help it.
     #[track_caller]
     fn finish(mut self, restores: bool, says: &str) -> ExitStatus {
         let processes = self.processes();
+        let status = self.ended();
         let deadline = Instant::now() + DEADLINE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("our child") {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "it does not end\n{}", self.text());
-            thread::sleep(Duration::from_millis(1));
-        };
         for pid in processes {
             while is_alive(pid) {
                 assert!(Instant::now() < deadline, "process {pid} is left");
@@ -157,20 +42,23 @@ impl Game {
             }
         }
         if restores {
-            self.wait_until("the old screen", |game| {
-                let screen = game.screen.screen();
-                !screen.alternate_screen() && !screen.hide_cursor() && game.text().contains(says)
-            });
-            assert_eq!(tcgetattr(&self.pty.program).expect("a terminal"), self.before);
+            self.must_be_restored(says);
         }
         status
     }
 }
 
-impl Drop for Game {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Game {
+    type Target = OnScreen;
+
+    fn deref(&self) -> &OnScreen {
+        &self.0
+    }
+}
+
+impl DerefMut for Game {
+    fn deref_mut(&mut self) -> &mut OnScreen {
+        &mut self.0
     }
 }
 
@@ -278,8 +166,7 @@ fn a_window_may_change_its_size() {
         (200, 50, "sequentially consistent"),
         (80, 22, "the shared page: whole accesses"),
     ] {
-        game.screen.screen_mut().set_size(rows, columns);
-        game.pty.resize(rows, columns);
+        game.resize(rows, columns);
         game.wait(text);
     }
     game.press("q");
@@ -314,29 +201,9 @@ fn a_search_can_be_ended_by_a_signal() {
     game.finish(true, "stopped by SIGTERM");
 }
 
-/// With SIGHUP ignored, as under nohup(1), nothing else says that the terminal has gone.
 #[test]
 fn the_game_ends_with_its_terminal() {
-    let pty = Pty::new();
-    let script = concat!("trap '' HUP; exec ", env!("CARGO_BIN_EXE_race-by-hand"), " torn");
-    let mut child = pty.spawn(&["sh", "-c", script]);
-    let Pty { mut person, program, .. } = pty;
-    drop(program);
-    let mut shown = String::new();
-    while !shown.contains("Nothing") {
-        let mut bytes = [0; 4096];
-        let length = person.read(&mut bytes).expect("the first picture");
-        shown += &String::from_utf8_lossy(&bytes[..length]);
-    }
-    drop(person);
-    let deadline = Instant::now() + DEADLINE;
-    while child.try_wait().expect("our child").is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            panic!("it does not end");
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
+    must_end_with_its_terminal(concat!(env!("CARGO_BIN_EXE_race-by-hand"), " torn"), "Nothing");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! | [`advice`] | what to do about an error, in one table |
 //! | [`looks`] | how a reader looks at the record: each second, or at each change |
 //! | [`watch`] | says it when somebody removes what a program uses |
+//! | [`keyboard`] | the keys that a person presses, one by one, for full-screen programs |
 //! | [`process`] | fork(2), and waiting for children |
 //! | [`ended`] | a child that may end by a fault, and how it ended |
 //!
@@ -22,6 +23,7 @@ pub mod advice;
 pub mod args;
 mod bytes;
 pub mod ended;
+pub mod keyboard;
 pub mod looks;
 pub mod person;
 pub mod process;

@@ -3,9 +3,13 @@
 //! Nothing here sleeps and hopes: a test waits for a line that the program prints, and fails with
 //! all that was printed if the line does not come in time.
 
+pub mod screen;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -436,6 +440,17 @@ pub fn remove(listed: &Listed) {
     if let Ok(segment) = Segment::from_id(listed.id) {
         let _ = segment.remove();
     }
+}
+
+/// Whether the kernel tells this process in which frame a page lies: /proc/self/pagemap.
+#[must_use]
+pub fn may_see_frames() -> bool {
+    let touched = 1_u8;
+    let page = std::ptr::from_ref(&touched).addr() / common::proc::page_size();
+    let mut entry = [0; 8];
+    let read = File::open("/proc/self/pagemap")
+        .and_then(|it| it.read_exact_at(&mut entry, (page * size_of::<u64>()) as u64));
+    read.is_ok() && u64::from_ne_bytes(entry) & ((1 << 55) - 1) != 0
 }
 
 /// Says on stderr that something can't be tested here, and why. The caller returns.

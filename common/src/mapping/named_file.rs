@@ -4,6 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::{major, minor};
+
+use crate::proc::MapsLine;
+
 /// A file that was opened by its name, and perhaps closed since.
 #[derive(Debug, Clone)]
 pub struct NamedFile {
@@ -36,6 +40,23 @@ impl NamedFile {
             Ok(it) if it.len() != self.size as u64 => NameState::Resized(it.len()),
             Ok(_) => NameState::Same,
         }
+    }
+
+    /// The inode number.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Whether a line of /proc/PID/maps is about this file, whatever its name is now.
+    ///
+    /// Some file systems, such as btrfs and overlayfs, show another device there than stat(2) gives.
+    /// So the name counts too, if the inode is the same.
+    #[must_use]
+    pub fn is_mapped_by(&self, line: &MapsLine) -> bool {
+        let device = format!("{:02x}:{:02x}", major(self.device), minor(self.device));
+        let name = line.name.strip_suffix(" (deleted)").unwrap_or(&line.name);
+        line.inode == self.inode && (line.device == device || Path::new(name) == self.path)
     }
 
     /// The name.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::marker::PhantomData;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -94,6 +94,21 @@ impl<A: Access> RecordFile<A> {
     pub fn map_words(&self) -> Result<Mapping<[SharedU32], A>> {
         Mapping::words_of_file(&self.file, self.size)
             .map_err(|errno| Error::new("mmap", self.name(), errno))
+    }
+
+    /// Reads bytes from `offset` on: pread(2). No SIGBUS behind the end, no page allocated in a hole.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` from the storage.
+    pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<usize> {
+        self.file.read_at(bytes, offset).map_err(|error| failed("pread", &self.path, &error))
+    }
+
+    /// The size in bytes when it was opened.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The file as its name says it, to be asked later what has become of that: fstat(2).

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 use super::{Segment, Status};
 use crate::error::{Error, Refusal, Result};
+use crate::proc::page_size;
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::words::{SharedU32, words_in};
 
@@ -146,6 +147,33 @@ impl<T: SharedMemory + ?Sized, A: Access> Attachment<T, A> {
     }
 }
 
+impl<A: Access> Attachment<[SharedU32], A> {
+    /// Whether the page with the byte at `offset` is in memory: mincore(2). A page that nobody has
+    /// touched yet is not, and loading from it would have the kernel find memory for it.
+    ///
+    /// To a process that may not write to the segment the kernel says `true` of every page.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` if the kernel is short of memory.
+    ///
+    /// # Panics
+    ///
+    /// If `offset` lies outside.
+    pub fn is_resident(&self, offset: usize) -> Result<bool> {
+        let size = size_of_val::<[SharedU32]>(self);
+        assert!(offset < size, "{offset} does not lie in {size} bytes");
+        let page = self.address().as_ptr().wrapping_byte_add(offset - offset % page_size());
+        let mut answer = 0_u8;
+        // SAFETY: the kernel writes one byte for each page that the one byte asked for lies in, which is
+        // one page, and the variable has room for that. It touches nothing at `page`.
+        let done = unsafe { libc::mincore(page, 1, &raw mut answer) };
+        let failed = |errno| Error::new("mincore", format_args!("the page at {page:p}"), errno);
+        Errno::result(done).map_err(failed)?;
+        Ok(answer & 1 == 1)
+    }
+}
+
 impl<T: SharedMemory + ?Sized> Attachment<T, ReadWrite> {
     /// The right to store.
     #[must_use]
@@ -228,6 +256,16 @@ mod tests {
         words.writer().field(|it| &it[1]).store(5, std::sync::atomic::Ordering::Relaxed);
         let seen = segment.attach_words::<ReadOnly>().expect("attached again");
         assert_eq!(format!("{:?}", &*seen), "[0, 5]");
+    }
+
+    #[test]
+    fn a_page_is_in_memory_once_it_is_touched() {
+        let segment = Private::new(2 * page_size());
+        let words = segment.attach_words::<ReadOnly>().expect("attached");
+        let resident = |page: usize| words.is_resident(page * page_size() + 7).expect("mincore");
+        assert_eq!([0, 1].map(resident), [false; 2], "asking touches nothing");
+        assert_eq!(words[0].load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!([0, 1].map(resident), [true, false]);
     }
 
     #[test]

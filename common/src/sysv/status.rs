@@ -27,6 +27,12 @@ pub struct Status {
     pub creator: libc::pid_t,
     /// The process that attached or detached last; 0 if none has.
     pub last: libc::pid_t,
+    /// When it was last attached, in seconds since 1970; 0 for never.
+    pub attach_time: i64,
+    /// When it was last detached, in seconds since 1970; 0 for never.
+    pub detach_time: i64,
+    /// When it was made or changed by shmctl(2), in seconds since 1970.
+    pub change_time: i64,
 }
 
 /// `SHM_DEST` of linux/shm.h, a bit of `shm_perm.mode`; the libc crate does not have it.
@@ -46,12 +52,18 @@ impl Status {
             mode: mode & 0o777,
             marked_for_destruction: mode & SHM_DEST != 0,
             locked: mode & SHM_LOCKED != 0,
-            // 32 bits wide on 32-bit machines.
+            // The count and the times are 32 bits wide on 32-bit machines.
             #[allow(clippy::useless_conversion)]
             attached: stat.shm_nattch.into(),
             owner: stat.shm_perm.uid,
             creator: stat.shm_cpid,
             last: stat.shm_lpid,
+            #[allow(clippy::useless_conversion)]
+            attach_time: stat.shm_atime.into(),
+            #[allow(clippy::useless_conversion)]
+            detach_time: stat.shm_dtime.into(),
+            #[allow(clippy::useless_conversion)]
+            change_time: stat.shm_ctime.into(),
         })
     }
 }

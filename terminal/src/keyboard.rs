@@ -9,18 +9,32 @@ use std::time::Duration;
 
 use common::{Error, Refusal};
 use nix::unistd::read;
-use terminal::{Stop, Terminal};
+
+use crate::person::Terminal;
+use crate::stop::Stop;
 
 /// What a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
+pub enum Key {
+    /// A printable ASCII character.
     Char(char),
+    /// An arrow.
     Up,
+    /// An arrow.
     Down,
+    /// An arrow.
     Left,
+    /// An arrow.
     Right,
+    /// Page Up.
+    PageUp,
+    /// Page Down.
+    PageDown,
+    /// Enter.
     Enter,
+    /// Backspace.
     Backspace,
+    /// Escape.
     Escape,
     /// Ctrl-C: in raw mode the terminal makes no signal of it.
     Interrupt,
@@ -29,19 +43,28 @@ pub(crate) enum Key {
 }
 
 /// Stdin, in raw mode.
-#[derive(Debug, Default)]
-pub(crate) struct Keyboard {
+#[derive(Debug)]
+pub struct Keyboard {
+    /// What to say if the terminal has gone: how the program runs without one.
+    without: &'static str,
     /// What has been typed ahead.
     typed: VecDeque<u8>,
 }
 
 impl Keyboard {
+    /// The keyboard of a terminal that is in raw mode already. `without` is one sentence, without a full
+    /// stop, that tells a person how the program runs without a terminal.
+    #[must_use]
+    pub fn new(without: &'static str) -> Self {
+        Self { without, typed: VecDeque::new() }
+    }
+
     /// The next key, if one comes before `patience` is over.
     ///
     /// # Errors
     ///
     /// [`Stop::Signal`] as soon as a signal asks this process to end; refused if the terminal has gone.
-    pub(crate) fn next(
+    pub fn next(
         &mut self,
         patience: Duration,
         terminal: &mut Terminal,
@@ -53,9 +76,11 @@ impl Keyboard {
             let mut bytes = [0; 64];
             let length = read(io::stdin(), &mut bytes).unwrap_or(0);
             if length == 0 {
-                let help = "with --schedule or --search no terminal is needed";
                 let refusal = Refusal::Other("it has gone".into());
-                return Err(Stop::because(Error::refused("read", "the terminal", refusal), help));
+                return Err(Stop::because(
+                    Error::refused("read", "the terminal", refusal),
+                    self.without,
+                ));
             }
             self.typed.extend(&bytes[..length]);
         }
@@ -79,13 +104,16 @@ impl Keyboard {
             return Key::Escape;
         }
         self.typed.pop_front();
+        let mut number = None;
         loop {
             match self.typed.pop_front() {
                 Some(b'A') => return Key::Up,
                 Some(b'B') => return Key::Down,
                 Some(b'C') => return Key::Right,
                 Some(b'D') => return Key::Left,
-                Some(b'0'..=b'9' | b';') => {}
+                Some(b'~') if number == Some(b'5') => return Key::PageUp,
+                Some(b'~') if number == Some(b'6') => return Key::PageDown,
+                Some(digit @ (b'0'..=b'9' | b';')) => number = Some(digit),
                 _ => return Key::Other,
             }
         }
@@ -98,13 +126,15 @@ mod tests {
 
     #[test]
     fn keys_are_told_apart() {
-        let mut keyboard = Keyboard::default();
-        keyboard.typed.extend(b"1\x1b[D\x1bOC\x1b[5~\x1b[1;5A\r\x7f\x03\xc3\xa9\x1b");
+        let mut keyboard = Keyboard::new("");
+        keyboard.typed.extend(b"1\x1b[D\x1bOC\x1b[5~\x1b[6~\x1b[3~\x1b[1;5A\r\x7f\x03\xc3\xa9\x1b");
         let keys: Vec<_> = std::iter::from_fn(|| keyboard.parse()).collect();
         let expected = [
             Key::Char('1'),
             Key::Left,
             Key::Right,
+            Key::PageUp,
+            Key::PageDown,
             Key::Other,
             Key::Up,
             Key::Enter,

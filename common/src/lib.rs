@@ -8,12 +8,17 @@
 //! 3. [`sysv`]: System V segments (`shmget`, `shmat`, `shmdt`, `shmctl`).
 //! 4. [`mapping`]: mapped files and anonymous mappings (`open`, `mmap`, `munmap`).
 //! 5. [`sync`]: locks, a seqlock, and waiting for a change.
-//! 6. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
+//! 6. [`links`]: records that refer to each other by offsets. [`header`]: what everybody checks first.
+//!    [`descriptor`]: memory without a name, handed to another process.
+//! 7. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
 //!    [`printable`]: text that others have left, safe to print.
 
 pub mod conn_stat;
 pub mod counters;
+pub mod descriptor;
 pub mod error;
+pub mod header;
+pub mod links;
 pub mod mapping;
 pub mod printable;
 pub mod proc;

@@ -2,12 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod meeting;
+
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd as _;
 
 use common::error::errno_of;
-use common::{Error, Result};
+use common::{Error, Refusal, Result};
 use nix::errno::Errno;
 
 /// A new file for reading and writing, in the directory for temporary files. It has no name any more, so
@@ -53,6 +56,43 @@ pub fn answer<T>(result: &Result<T>) -> String {
         Ok(_) => "ok".into(),
         Err(error) => error.errno().map_or_else(|| error.to_string(), |it| format!("{it:?}")),
     }
+}
+
+/// The numbers that follow these options on the command line; where one is not there, its default.
+///
+/// # Errors
+///
+/// Refused if there is anything else.
+pub fn options<const N: usize>(known: [(&str, i32); N]) -> Result<[i32; N]> {
+    let mut numbers = known.map(|(_, default)| default);
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        let place = known.iter().position(|(name, _)| word == *name);
+        let number = words.next().and_then(|it| it.to_str()?.parse().ok());
+        let (Some(place), Some(number)) = (place, number) else {
+            let usage = known.map(|(name, default)| format!("[{name} {default}]")).join(" ");
+            let word = word.to_string_lossy();
+            return Err(refused("main", &word, &format!("the arguments are {usage}")));
+        };
+        numbers[place] = number;
+    }
+    Ok(numbers)
+}
+
+/// `call` was not made on `object`, for the reason `why`.
+#[must_use]
+pub fn refused(call: &'static str, object: &str, why: &str) -> Error {
+    Error::refused(call, object, Refusal::Other(why.into()))
+}
+
+/// Opens the same file again, for reading and writing, whatever `file` may: open(2) of /proc/self/fd.
+///
+/// # Errors
+///
+/// `EACCES` if its mode forbids it, `ENOENT` without /proc.
+pub fn open_again(file: &File) -> Result<File> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    File::options().read(true).write(true).open(&path).on("open", path)
 }
 
 /// The page faults of this process so far that needed no disk: getrusage(2) `ru_minflt`.

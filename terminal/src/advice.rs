@@ -134,6 +134,9 @@ fn on_errno(error: &Error, errno: Errno) -> String {
         ("fcntl(F_SETLEASE)", _) => {
             "only the owner of a file on a local file system may ask who writes to it"
         }
+        ("bind", Errno::EADDRINUSE) => {
+            "somebody listens there, or it is no socket: end the other program, or name another path"
+        }
         ("fork", _) => "the limit of processes is reached: `ulimit -u` shows it",
         ("write", _) if error.object() == "stdout" => "see where the output goes to",
         (_, Errno::EACCES | Errno::EPERM) => {

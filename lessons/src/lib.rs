@@ -68,7 +68,11 @@ pub fn options<const N: usize>(known: [(&str, i32); N]) -> Result<[i32; N]> {
     let mut words = std::env::args_os().skip(1);
     while let Some(word) = words.next() {
         let place = known.iter().position(|(name, _)| word == *name);
-        let number = words.next().and_then(|it| it.to_str()?.parse().ok());
+        // Also as ipcs prints a key: 0x and hexadecimal.
+        let number = words.next().and_then(|it| match it.to_str()?.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok().map(u32::cast_signed),
+            None => it.to_str()?.parse().ok(),
+        });
         let (Some(place), Some(number)) = (place, number) else {
             let usage = known.map(|(name, default)| format!("[{name} {default}]")).join(" ");
             let word = word.to_string_lossy();

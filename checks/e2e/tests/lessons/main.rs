@@ -8,6 +8,9 @@ use e2e::{Outcome, Running, example};
 mod layout;
 mod names;
 mod pages;
+mod ring_hostile;
+mod ring_kills;
+mod streams;
 
 /// Runs an example to its end, which must be exit status 0.
 #[track_caller]
@@ -29,8 +32,16 @@ fn peer(name: &str) -> Option<Command> {
     e2e::peer(name, &directory).map(Command::new)
 }
 
-/// The halves of a pair may be longer: they have two terminals to narrate.
-const PAIRS: &[&str] = &["posix-writer", "posix-reader", "memfd-owner", "memfd-guest"];
+/// The halves of a pair may be longer: they have two terminals to narrate. So may what has both in one.
+const PAIRS: &[&str] = &[
+    "posix-writer",
+    "posix-reader",
+    "memfd-owner",
+    "memfd-guest",
+    "ring-send",
+    "ring-receive",
+    "ring-or-pipe",
+];
 
 #[test]
 fn every_lesson_is_short_has_its_header_and_stands_in_the_table() {

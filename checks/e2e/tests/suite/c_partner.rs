@@ -21,17 +21,20 @@ const ENDLESS: u32 = 1_000_000_000;
 ///
 /// It is cargo's folder for the temporary files of tests, which `cargo clean` removes: what is
 /// compiled once for all tests can't be in a folder that one of them owns.
-fn peers() -> Option<&'static Path> {
+pub(crate) fn peers() -> Option<&'static Path> {
     static COMPILED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
-        for name in ["sysv_write", "sysv_read", "file_write", "file_read", "layout"] {
+        for name in PEERS {
             e2e::peer(name, &folder)?;
         }
         Some(folder)
     });
     compiled.as_deref()
 }
+
+const PEERS: [&str; 7] =
+    ["sysv_write", "sysv_read", "file_write", "file_read", "layout", "ring_send", "ring_receive"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Language {

@@ -12,11 +12,18 @@
 //! 7. [`proc`]: the kernel's own evidence. [`process`]: who a pid was, and how it ended. [`error`]:
 //!    which call failed, on what, and why. [`printable`]: text that others have left, safe to print.
 //!    [`clock`]: times as a person reads them.
+//! 7. [`links`]: records that refer to each other by offsets. [`header`]: what everybody checks first.
+//!    [`descriptor`]: memory without a name, handed to another process.
+//! 8. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
+//!    [`printable`]: text that others have left, safe to print.
 
 pub mod clock;
 pub mod conn_stat;
 pub mod counters;
+pub mod descriptor;
 pub mod error;
+pub mod header;
+pub mod links;
 pub mod mapping;
 pub mod printable;
 pub mod proc;

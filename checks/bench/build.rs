@@ -2,5 +2,9 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=src/count.c");
-    cc::Build::new().file("src/count.c").opt_level(3).flag_if_supported("-std=c11").compile("count");
+    cc::Build::new()
+        .file("src/count.c")
+        .opt_level(3)
+        .flag_if_supported("-std=c11")
+        .compile("count");
 }

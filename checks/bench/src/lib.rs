@@ -3,5 +3,6 @@
 pub mod handover;
 pub mod processes;
 pub mod raw;
+pub mod results;
 pub mod way;
 pub mod ways;

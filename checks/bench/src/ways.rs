@@ -4,6 +4,7 @@ pub mod crates;
 pub mod kernel;
 pub mod locked;
 pub mod plain;
+pub mod ring;
 pub mod sleeping;
 pub mod spinning;
 
@@ -62,6 +63,8 @@ pub const WAYS: &[Listed] = ways![
     "System V semaphore", "spins", 2, locked::SystemV, None, None;
     "plain copies", "spins", 2, plain::Copies, up_to!(ANY, payload::<plain::Copies>), None;
     "plain, in place", "spins", 0, plain::InPlace, up_to!(ANY, payload::<plain::InPlace>), None;
+    "ring", "spins", 2, ring::Ring,
+        up_to!(16_384, payload::<ring::Ring>), up_to!(16_384, throughput::<ring::Ring>);
     "iceoryx2", "spins", 0, crates::Iceoryx2,
         up_to!(ANY, payload::<crates::Iceoryx2>), up_to!(ANY, throughput::<crates::Iceoryx2>);
     "mmap-sync", "spins", 2, crates::MmapSync, up_to!(ANY, payload::<crates::MmapSync>), None;

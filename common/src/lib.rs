@@ -9,13 +9,11 @@
 //! 4. [`mapping`]: mapped files and anonymous mappings (`open`, `mmap`, `munmap`).
 //! 5. [`sync`]: locks, a seqlock, and waiting for a change.
 //! 6. [`ring`]: a stream of messages through a mapped file.
-//! 7. [`proc`]: the kernel's own evidence. [`process`]: who a pid was, and how it ended. [`error`]:
-//!    which call failed, on what, and why. [`printable`]: text that others have left, safe to print.
-//!    [`clock`]: times as a person reads them.
 //! 7. [`links`]: records that refer to each other by offsets. [`header`]: what everybody checks first.
 //!    [`descriptor`]: memory without a name, handed to another process.
-//! 8. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
-//!    [`printable`]: text that others have left, safe to print.
+//! 8. [`proc`]: the kernel's own evidence. [`process`]: who a pid was, and how it ended. [`error`]:
+//!    which call failed, on what, and why. [`printable`]: text that others have left, safe to print.
+//!    [`clock`]: times as a person reads them.
 
 pub mod clock;
 pub mod conn_stat;

@@ -14,8 +14,7 @@
 //! | [`condition`] | waits for a change, keeps nobody apart | in the middle of a change: everybody hangs | write access for everybody |
 //! | [`futex`] | waits for a change, keeps nobody apart | nothing: waiters wait on | one aligned 32-bit word |
 //!
-//! The package `race-demo` runs all but the last two against each other.
-//! The package `race-demo` runs them against each other, but for the named semaphore and the futex.
+//! The package `race-demo` runs them against each other, but for the named semaphore and the last two.
 
 pub mod condition;
 pub mod futex;

@@ -154,7 +154,7 @@ pub fn wait_for(word: &common::SharedU32, child: &mut terminal::process::Child) 
     while word.load(Acquire) == 0 {
         common::sync::futex::wait(word, 0, std::time::Duration::from_millis(100));
         if word.load(Acquire) == 0 && !child.is_running()? {
-            let refusal = common::Refusal::Other("the child has ended too early".into());
+            let refusal = Refusal::Other("the child has ended too early".into());
             return Err(Error::refused("futex", "the child's word", refusal));
         }
     }

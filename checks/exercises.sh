@@ -102,11 +102,13 @@ programs() {
 tests=$root/tests
 wanted=$(for name in "${names[@]}"; do printf -- '--bin %s --bin %s_sol ' "$name" "$name"; done)
 # shellcheck disable=SC2086
-cargo test -q --locked --no-run --message-format=json $wanted | programs >"$tests"
+cargo test -q --locked --no-run --message-format=json $wanted 2>"$root/log" | programs >"$tests" ||
+    { cat "$root/log" >&2; failed 'a test does not compile'; }
 # shellcheck disable=SC2086
-cargo build -q --locked $wanted
+cargo build -q --locked $wanted 2>"$root/log" || { cat "$root/log" >&2; failed 'a program does not compile'; }
 CARGO_TARGET_DIR=$PWD/target cargo test -q --offline --no-run --message-format=json \
-    --manifest-path "$root/Cargo.toml" 2>"$root/log" | programs >>"$tests" || { cat "$root/log" >&2; failed 'a mutant does not compile'; }
+    --manifest-path "$root/Cargo.toml" 2>"$root/log" | programs >>"$tests" ||
+    { cat "$root/log" >&2; failed 'a mutant does not compile'; }
 export tests root
 
 # Runs the test program NAME, at most 20 seconds long; its output is in $root/NAME.out.

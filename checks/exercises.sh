@@ -61,7 +61,13 @@ diff <(for name in "${all[@]}"; do
     printf '  { name = "%s", path = "exercises/%s.rs" },\n' "$name" "$name"
     printf '  { name = "%s_sol", path = "solutions/%s.rs" },\n' "$name" "$name"
 done) <(grep '^  { name = ' Cargo.toml) || failed 'info.toml and Cargo.toml differ: rustlings dev update'
+tests_of() {
+    sed -n '/^mod tests {/,$p' "$1"
+}
 for name in "${all[@]}"; do
+    # grade.sh compares the student's tests with the solution's.
+    diff <(tests_of "exercises/$name.rs") <(tests_of "solutions/$name.rs") ||
+        failed "the tests of $name and of its solution differ"
     mutants=$(find mutants -name "$name.*.patch" | wc -l)
     (( mutants >= 2 )) || failed "$name has $mutants mutants, and two are the least"
 done

@@ -59,7 +59,7 @@ fn main() {
 mod tests {
     use super::*;
     use lab::Process;
-    use nix::sys::signal::Signal;
+    use nix::sys::signal::{Signal, kill};
     use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
     #[test]
@@ -72,12 +72,12 @@ mod tests {
     #[test]
     fn whoever_has_its_number_now_is_somebody_else() {
         let me = Owner::me();
-        assert!(me.lives(), "this process is {me:?}, and it lives");
+        assert!(me.lives(), "`lives` says no of {me:?}, which is this process");
         for start in [me.start - 1, me.start + 1] {
             let other = Owner { start, ..me };
             assert!(
                 !other.lives(),
-                "{other:?} does not live: who has its number now started at {}",
+                "`lives` says yes of {other:?}, but who has this number now started at {}",
                 me.start
             );
         }
@@ -90,17 +90,17 @@ mod tests {
         process.until_stopped().expect("it stops");
         let pid = process.pid().as_raw();
         let owner = Owner { pid, start: stat(pid).expect("it is there").start };
-        assert!(owner.lives(), "{owner:?} is stopped, and lives");
+        assert!(owner.lives(), "`lives` says no of {owner:?}, which is stopped, but not dead");
 
         kill(process.pid(), Signal::SIGKILL).expect("killed");
         let dead = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         waitid(Id::Pid(process.pid()), dead).expect("it is dead");
         assert!(
             !owner.lives(),
-            "{owner:?} is a zombie: dead, only not waited for. It does not live"
+            "`lives` says yes of {owner:?}, a zombie: dead, only not waited for"
         );
 
         process.end();
-        assert!(!owner.lives(), "{owner:?} is dead and gone, and does not live");
+        assert!(!owner.lives(), "`lives` says yes of {owner:?}, which is dead and gone");
     }
 }

@@ -92,7 +92,9 @@ mod tests {
                 );
             }
         });
-        assert!(made.is_ok(), "the maker: {made:?}");
+        if let Err(ended) = made {
+            panic!("the maker has not made it: {ended}");
+        }
         let mode = fs::metadata(&path).expect("the file").mode() & 0o777;
         assert!(mode == 0o600, "we need 600 to read and write, and nobody else: it is {mode:03o}");
     }

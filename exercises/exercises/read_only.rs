@@ -45,6 +45,7 @@ fn maps_line(address: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::ReadWrite;
     use lab::{Ended, Process};
     use nix::sys::signal::Signal;
     use std::sync::atomic::Ordering;

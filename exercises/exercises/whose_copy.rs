@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn the_prediction_comes_true() {
         for (place, predicted, found) in compare(&events()) {
-            assert!(predicted == found, "{place} does not hold {predicted}: think again");
+            assert!(predicted == found, "{place}: it is not {predicted} that the parent finds");
         }
     }
 }

@@ -123,7 +123,9 @@ mod tests {
                 *lab.shared
             );
         });
-        assert!(made.is_ok(), "the first one: {made:?}");
+        if let Err(ended) = made {
+            panic!("the first one has not made it: {ended}");
+        }
         let (ended, found) = (first.end(), board.open());
         assert!(ended == Ended::Exited(0), "the first one: {ended}");
         assert!(found == Ok(8), "the board is made, and the second one finds {found:?}");

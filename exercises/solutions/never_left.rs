@@ -77,8 +77,9 @@ mod tests {
     fn start(how: &str) -> (Process, Leak) {
         let lab = Lab::<Note>::new();
         let mut process = lab.start(how);
-        let stopped = process.until_stopped();
-        assert!(stopped.is_ok(), "the work has not begun: {stopped:?}");
+        if let Err(ended) = process.until_stopped() {
+            panic!("the work has not begun: {ended}");
+        }
         (process, Leak(lab.shared.id.load(Ordering::Relaxed)))
     }
 

@@ -78,8 +78,9 @@ mod tests {
         let _dog = lab::watchdog(60, "the reader does not end");
         let (directory, path) = old_file();
         let mut reader = start("reader", &path);
-        let stopped = reader.until_stopped();
-        assert!(stopped.is_ok(), "the reader has not mapped the old file: {stopped:?}");
+        if let Err(ended) = reader.until_stopped() {
+            panic!("the reader has not mapped the old file: {ended}");
+        }
 
         replace(&path, &NEW).expect("replaced");
 
@@ -96,7 +97,7 @@ mod tests {
         let _dog = lab::watchdog(120, "the writer does not end");
         let (_directory, path) = old_file();
         let mut writer = start("writer", &path);
-        let ended = writer.step_through(|step| match fs::read(&path) {
+        let replaced = writer.step_through(|step| match fs::read(&path) {
             Ok(found) => {
                 let length = found.len();
                 assert!(
@@ -109,7 +110,9 @@ mod tests {
                 panic!("killed at instruction {step}, the writer leaves no file: {error}")
             }
         });
-        assert!(ended.is_ok(), "the writer: {ended:?}");
+        if let Err(ended) = replaced {
+            panic!("the writer has not replaced it: {ended}");
+        }
         assert!(fs::read(&path).expect("read") == NEW, "the new file is there in the end");
     }
 }

@@ -76,6 +76,15 @@ cargo fmt --check
 step 'clippy, solutions and the library of the checks'
 cargo clippy -q --locked --profile test --lib $(printf -- '--bin %s_sol ' "${names[@]}") -- -D warnings
 
+target=aarch64-unknown-linux-gnu
+if [ -n "$(ls "$(rustc --print target-libdir --target "$target")"/libstd-*.rlib 2>/dev/null)" ]; then
+    step "$target"
+    # Without the tests, which need loom, and that needs a C compiler for it.
+    cargo check -q --locked --lib --target "$target"
+else
+    echo "skipped: the standard library for $target is not installed" >&2
+fi
+
 step 'mutants are made'
 # A package beside the real one, in its target directory, so that nothing is compiled twice.
 root=$PWD/target/mutants

@@ -68,6 +68,11 @@ for name in "${all[@]}"; do
     # grade.sh compares the student's tests with the solution's.
     diff <(tests_of "exercises/$name.rs") <(tests_of "solutions/$name.rs") ||
         failed "the tests of $name and of its solution differ"
+    # rustlings has no time limit: a student's endless loop would hang it.
+    dogs=$(grep -c 'lab::watchdog' "exercises/$name.rs" || true)
+    tests=$(grep -A1 '#\[test\]' "exercises/$name.rs" | grep -c ' fn ' || true)
+    roles=$(grep -c ' fn role()' "exercises/$name.rs" || true)
+    (( dogs >= tests - roles )) || failed "$name has $((tests - roles)) tests, and $dogs watchdogs"
     mutants=$(find mutants -name "$name.*.patch" | wc -l)
     (( mutants >= 2 )) || failed "$name has $mutants mutants, and two are the least"
 done

@@ -45,6 +45,7 @@ mod tests {
 
     #[test]
     fn one_comes_first_and_one_second() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let own = OwnKey::new();
         let (made, first) = make_or_find(own.key(), 68, || ()).expect("the first one");
         let (found, second) = make_or_find(own.key(), 68, || ()).expect("the second one");
@@ -55,6 +56,7 @@ mod tests {
 
     #[test]
     fn somebody_makes_it_between_our_two_calls() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let own = OwnKey::new();
         let other = Cell::new(None);
         let found = make_or_find(own.key(), 68, || {
@@ -74,6 +76,7 @@ mod tests {
 
     #[test]
     fn somebody_removes_it_between_our_two_calls() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let own = OwnKey::new();
         let old = Segment::create(own.key(), 68, 0o600).expect("made");
         let removed = Cell::new(false);
@@ -97,13 +100,13 @@ mod tests {
 
     #[test]
     fn an_error_that_stays_is_an_error() {
+        let _dog = lab::watchdog(60, "an error that stays, and we try for ever");
         let own = OwnKey::new();
         let rounds = Cell::new(0);
         let count = || {
             rounds.set(rounds.get() + 1);
             assert!(rounds.get() < 100, "an error that stays, and we try for ever");
         };
-        let _dog = lab::watchdog(60, "an error that stays, and we try for ever");
 
         let error = make_or_find(own.key(), 0, count).expect_err("no segment has 0 bytes");
         assert!(error.errno().is_some(), "shmget says EINVAL, we say {error}");

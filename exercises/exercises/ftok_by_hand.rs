@@ -41,6 +41,7 @@ mod tests {
 
     #[test]
     fn it_is_the_key_that_ftok_makes() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let directory = Directory::new();
         for number in 0..20 {
             let path = directory.file(&number.to_string());
@@ -62,6 +63,7 @@ mod tests {
 
     #[test]
     fn large_numbers_do_not_run_into_each_other() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for (device, inode, id, expected) in [
             (0x0001_0803, 0x0001_2345, 1, 0x0103_2345),
             (0xff, 0xffff_ffff, 2, 0x02ff_ffff),
@@ -78,6 +80,7 @@ mod tests {
 
     #[test]
     fn another_inode_collides() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for inode in [1, 100, 0xffff, 0x1_0000, 0xffff_ffff] {
             let other = colliding(inode);
             assert!(other != inode, "{inode} is the same file");

@@ -48,11 +48,13 @@ mod tests {
 
     #[test]
     fn a_link_to_a_file_is_not_followed() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         plant("a link", |planted, victim| symlink(victim, planted).expect("planted"));
     }
 
     #[test]
     fn a_link_to_nowhere_makes_no_file_there() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         plant("a link to nowhere", |planted, victim| {
             symlink(victim.with_extension("none"), planted).expect("planted");
         });
@@ -60,6 +62,7 @@ mod tests {
 
     #[test]
     fn a_file_of_somebody_else_is_not_taken() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         plant("a file that all may write", |planted, _| {
             fs::write(planted, "").expect("planted");
             fs::set_permissions(planted, fs::Permissions::from_mode(0o666)).expect("chmod");
@@ -101,6 +104,7 @@ mod tests {
 
     #[test]
     fn it_can_be_written_and_read() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let directory = Directory::new();
         let mut file = create(&directory.file("ours")).expect("a new file");
         file.write_all(b"hello").expect("written");

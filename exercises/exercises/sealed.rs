@@ -113,6 +113,7 @@ mod tests {
 
     #[test]
     fn memory_that_is_too_short_is_refused() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let memory = memory(MFdFlags::MFD_ALLOW_SEALING, 100);
         seal(&memory, SealFlag::F_SEAL_SHRINK);
         assert!(accept(&memory).is_err(), "100 bytes are no page of text");

@@ -71,6 +71,7 @@ mod tests {
 
     #[test]
     fn a_window_may_begin_anywhere() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let file = File::from(memfd_create(c"records", MFdFlags::MFD_CLOEXEC).expect("a memfd"));
         let contents: Vec<u8> = (0..400_000_u32).map(|it| (it % 251) as u8).collect();
         file.write_all_at(&contents, 0).expect("written");

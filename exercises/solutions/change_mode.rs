@@ -56,11 +56,13 @@ mod tests {
 
     #[test]
     fn its_owner_keeps_it() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         check(Permissions { uid: 54321, gid: 54322, mode: 0o600 });
     }
 
     #[test]
     fn what_the_others_may_do_stays_as_it_is() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         check(Permissions { uid: 54321, gid: 54322, mode: 0o602 });
         check(Permissions { uid: 54321, gid: 54322, mode: 0o420 });
     }

@@ -133,6 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_no_board_of_ours_is_refused() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let lab = Lab::<Header>::new();
         let board = board(lab.shared.writer());
         let opened = |what: &str, expected| {
@@ -163,6 +164,7 @@ mod tests {
     /// loom tries all that Rust's memory model allows, also what your processor never does.
     #[test]
     fn the_second_one_may_run_on_any_processor() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         loom::model(|| {
             let word = || loom::sync::atomic::AtomicU32::new(0);
             let board = Board { magic: word(), version: word(), size: word() };

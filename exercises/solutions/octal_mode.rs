@@ -38,6 +38,7 @@ mod tests {
 
     #[test]
     fn the_owner_may_read_and_write_and_nobody_else() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let segment = make().expect("a segment");
         let mode = mode_of(&segment);
         segment.remove().expect("removed");

@@ -66,6 +66,7 @@ mod tests {
 
     #[test]
     fn nobody_has_it_and_its_creator_is_gone() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let found = stale(LIST, lives);
         assert!(!found.contains(&2), "process 200 has made segment 2, and lives: {found:?}");
         for (id, attached) in [(2_147_483_647, 2), (7, 1)] {
@@ -76,6 +77,7 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_their_names() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let list = "nattch shmid new_in_linux_9 cpid\n0 5 1 100\n1 6 0 100\n0 7 100 200\n";
         let found = stale(list, lives);
         assert!(found == [5], "another order of columns: 5 is stale, and you find {found:?}");

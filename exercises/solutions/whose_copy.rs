@@ -95,6 +95,7 @@ mod tests {
 
     #[test]
     fn the_prediction_comes_true() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for (place, predicted, found) in compare(&events()) {
             assert!(predicted == found, "{place}: it is not {predicted} that the parent finds");
         }

@@ -2,13 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+mod company;
+mod steps;
+
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 
 use common::error::errno_of;
 use common::{Error, Result};
 use nix::errno::Errno;
+
+pub use company::Company;
+pub use steps::Steps;
 
 /// A new file for reading and writing, in the directory for temporary files. It has no name any more, so
 /// it goes with the last process that has it open or mapped.
@@ -64,4 +71,26 @@ pub fn minor_faults() -> Result<i64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage: std::result::Result<_, Errno> = getrusage(UsageWho::RUSAGE_SELF);
     Ok(usage.on("getrusage", "this process")?.minor_page_faults())
+}
+
+/// The path among this program's arguments, `usual` if there is none, and whether `flag` is among them.
+/// For anything else it says how the program is used, and ends it with exit status 2.
+#[must_use]
+pub fn path_and_flag(usual: &str, flag: Option<&str>) -> (PathBuf, bool) {
+    let (mut path, mut has_flag) = (None, false);
+    for argument in std::env::args_os().skip(1) {
+        if flag.is_some_and(|it| argument == it) {
+            has_flag = true;
+        } else if path.is_none()
+            && !argument.is_empty()
+            && !argument.to_string_lossy().starts_with('-')
+        {
+            path = Some(PathBuf::from(argument));
+        } else {
+            let flag = flag.map(|it| format!("[{it}] ")).unwrap_or_default();
+            eprintln!("usage: {flag}[PATH], which is {usual} if it is not given");
+            std::process::exit(2);
+        }
+    }
+    (path.unwrap_or_else(|| usual.into()), has_flag)
 }

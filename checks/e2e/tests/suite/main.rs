@@ -5,6 +5,7 @@
 
 mod bytes;
 mod c_partner;
+mod c_ring;
 mod file_pair;
 mod follow;
 mod fork_demo;

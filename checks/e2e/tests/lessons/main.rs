@@ -2,11 +2,14 @@
 
 use e2e::{Outcome, Running, example};
 
+mod crashes;
 mod names;
 mod pages;
 mod ring_hostile;
 mod ring_kills;
 mod streams;
+mod sysv;
+mod waiting;
 
 /// Runs an example to its end, which must be exit status 0.
 #[track_caller]

@@ -15,6 +15,7 @@ mod observe;
 mod pages;
 mod race;
 mod sysv_pair;
+mod topics;
 mod transcripts;
 mod wrong;
 mod wrong_arguments;

@@ -11,6 +11,8 @@
 //! | [`Process::step_through`] | the student's code, one machine instruction at a time: ptrace(2) |
 //! | [`Process::settles`] | whether it sleeps in a system call or has ended |
 //! | [`child_stores`] | a forked child that does nothing but store |
+//! | [`ipc_stat`], [`ipc_set`] | shmctl(2) |
+//! | [`stray_store`] | a store that asks nobody for the right to it |
 //! | [`watchdog`] | an end with a sentence, for code that never comes to one |
 //!
 //! A part is played by `tests::role`, which finds its name with [`role`]:
@@ -35,6 +37,7 @@ mod memory;
 mod process;
 mod settle;
 mod step;
+mod sysv;
 mod watchdog;
 
 pub use fork::child_stores;
@@ -42,4 +45,5 @@ pub use memory::{Directory, Lab, OwnKey, attach};
 pub use process::{Ended, Process, argument, given, role, stop_here};
 pub use settle::Now;
 pub use step::one_step_at_a_time;
+pub use sysv::{Permissions, ipc_set, ipc_stat, stray_store};
 pub use watchdog::watchdog;

@@ -85,7 +85,8 @@ impl Directory {
         let name = format!("lab.{}.{}", process::id(), number());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap_or_else(|error| panic!("mkdir, {}: {error}", path.display()));
-        watchdog::at_the_bite(Self(path.clone()));
+        let clean = path.clone();
+        watchdog::at_the_bite(move || drop(fs::remove_dir_all(&clean)));
         Self(path)
     }
 
@@ -100,15 +101,11 @@ impl Directory {
     pub fn path(&self) -> &Path {
         &self.0
     }
-
-    pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.remove();
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -131,6 +128,7 @@ impl OwnKey {
             let key = process::id() << 8 | number() & 0xff;
             let key = Key::Number(key.cast_signed());
             if Segment::find(key).is_err() {
+                watchdog::at_the_bite(move || remove(key));
                 return Self(key);
             }
         }
@@ -144,9 +142,15 @@ impl OwnKey {
 
     /// Removes the segment, if there is one: IPC_RMID.
     pub fn remove_segment(&self) {
-        if let Ok(segment) = Segment::find(self.0) {
-            let _ = segment.remove();
-        }
+        remove(self.0);
+    }
+}
+
+/// Only what this process has made: the key may be somebody else's by now.
+fn remove(key: Key) {
+    let Ok(segment) = Segment::find(key) else { return };
+    if segment.status().is_ok_and(|it| it.creator.cast_unsigned() == process::id()) {
+        let _ = segment.remove();
     }
 }
 

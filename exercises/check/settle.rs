@@ -53,8 +53,8 @@ impl Process {
         match fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", self.pid)) {
             Ok(line) => line.split(' ').next() == Some(&syscall.to_string()),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => panic!(
-                "This check reads /proc/PID/task/TID/syscall of its own child, and may not: {error}. \
-                 kernel.yama.ptrace_scope must be 2 or less, 1 unless you are root."
+                "This check needs /proc/PID/task/TID/syscall of its own child, and may not read it: {error}. \
+                 sysctl kernel.yama.ptrace_scope must be 0 or 1, for root also 2."
             ),
             // The thread has just ended.
             Err(_) => false,

@@ -9,7 +9,6 @@ use std::panic;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -21,7 +20,7 @@ use crate::watchdog::print;
 /// With what status a process exits that may not be traced.
 const REFUSED: i32 = 77;
 
-/// After so many instructions, code does not come to an end. The longest solution has 5000.
+/// After so many instructions, code does not come to an end. A long solution has some thousands.
 const MOST: u32 = 100_000;
 
 /// Runs `work` while the test looks on after each machine instruction: see [`Process::step_through`].
@@ -34,8 +33,8 @@ pub fn one_step_at_a_time(work: impl FnOnce()) {
         // SAFETY: it does not return, and there is nothing to clean up.
         unsafe { libc::_exit(101) };
     }));
-    if let Err(errno) = ptrace::traceme() {
-        print(&format!("\n{}", what_it_needs(errno)));
+    if ptrace::traceme().is_err() {
+        // The test says what is needed.
         // SAFETY: as above.
         unsafe { libc::_exit(REFUSED) };
     }
@@ -99,7 +98,7 @@ impl Process {
                     Ok(WaitStatus::Stopped(thread, Signal::SIGSTOP)) => return Ok(thread),
                     Ok(WaitStatus::Exited(_, REFUSED)) => {
                         self.ended = Some(Ended::Exited(REFUSED));
-                        panic!("{}", what_it_needs(Errno::EPERM));
+                        panic!("{}", what_it_needs());
                     }
                     Ok(WaitStatus::Exited(_, status)) => {
                         self.ended = Some(Ended::Exited(status));
@@ -124,15 +123,16 @@ impl Process {
     }
 }
 
-/// What to say where ptrace(2) is refused.
-fn what_it_needs(errno: Errno) -> String {
+/// What to say where ptrace(2) is refused: traceme(2) has no other error than EPERM.
+fn what_it_needs() -> String {
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
-    let scope = scope.map_or("not there".into(), |it| it.trim().to_owned());
+    let scope = scope.map_or("has none".into(), |it| format!("says {}", it.trim()));
     format!(
-        "This check needs ptrace(2), to run your code one machine instruction at a time: {errno}.\n\
-         - kernel.yama.ptrace_scope must be 2 or less, 1 unless you are root; here it is {scope}. \
+        "This check needs ptrace(2), to run your code one machine instruction at a time, and gets EPERM.\n\
+         - sysctl kernel.yama.ptrace_scope must be 0 or 1, for root also 2; this kernel {scope}. \
          A 3 stays until the next boot.\n\
-         - A container needs a seccomp profile that allows ptrace, or --cap-add SYS_PTRACE.\n"
+         - A container needs a seccomp profile that allows ptrace, such as Docker's own since Linux 4.8, \
+         or --cap-add SYS_PTRACE.\n"
     )
 }
 

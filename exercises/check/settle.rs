@@ -48,7 +48,7 @@ impl Process {
         names.filter(|name| *name != self.pid.to_string()).collect()
     }
 
-    fn sleeps_in(&self, thread: &str, syscall: i64) -> bool {
+    pub(crate) fn sleeps_in(&self, thread: &str, syscall: i64) -> bool {
         // The call's number while it sleeps, `running` while it does not.
         match fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", self.pid)) {
             Ok(line) => line.split(' ').next() == Some(&syscall.to_string()),

@@ -27,6 +27,10 @@ impl Process {
     /// Where that file must not be read, with what is needed.
     pub fn settles(&mut self, syscall: i64) -> Now {
         loop {
+            // Once waited for, it is nobody's child any more.
+            if let Some(ended) = self.ended {
+                return Now::Ended(ended);
+            }
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             if let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
                 waitid(Id::Pid(self.pid), flags)

@@ -62,7 +62,10 @@ mod tests {
         let _dog = lab::watchdog(60, "the writer does not come to an end");
         let lab = Lab::<Slots>::new();
         lab.shared.writer().field(|it| &it.current).store(first, Relaxed);
-        publish(lab.shared.writer(), [1; 4]);
+        for index in 0..4 {
+            let record = lab.shared.writer().field(|it| &it.slots[first as usize]);
+            record.field(|it| &it[index]).store(1, Relaxed);
+        }
         let mut writer = lab.start("writer");
         let steps = writer.step_through(|instruction| {
             let seen = snapshot(&lab.shared);

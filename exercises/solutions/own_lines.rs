@@ -45,7 +45,11 @@ fn main() {
     let lab = lab::Lab::<Counters>::new();
     count(lab.shared.writer(), 7);
     let bytes = size_of::<Counters>();
-    println!("Eight counters in {bytes} bytes; the last one says {:?}.", counter(&lab.shared, 7));
+    let last = counter(&lab.shared, 7);
+    println!(
+        "Eight counters in {} lines, {bytes} bytes; the last says {last:?}.",
+        bytes.div_ceil(LINE)
+    );
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! on. Within one process it works.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::Release;
 
 use common::{SharedU32, Writer, shared_record};
 
@@ -50,6 +50,7 @@ fn main() {
 mod tests {
     use super::*;
     use lab::{Ended, Lab, Reached};
+    use std::sync::atomic::Ordering::Acquire;
 
     #[test]
     fn role() {
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn who_waits_sleeps() {
-        let _dog = lab::watchdog(60, "the guest neither sleeps nor ends");
+        let _dog = lab::watchdog(15, "the guest neither sleeps nor ends");
         let lab = Lab::<Door>::new();
         let reached = lab.start("stepped guest").steps_until_asleep(libc::SYS_futex, 3000);
         let (reached, steps) = reached.expect("the guest waits");
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_guest_is_woken() {
-        let _dog = lab::watchdog(60, "the guest neither sleeps nor ends");
+        let _dog = lab::watchdog(15, "the guest neither sleeps nor ends");
         let lab = Lab::<Door>::new();
         let mut guest = lab.start("guest");
         assert_eq!(guest.settles(libc::SYS_futex), lab::Now::Asleep, "the door is shut");

@@ -6,6 +6,8 @@
 
 #![cfg(test)]
 
+mod ring;
+
 /// `common::sync::atomic`, as loom has it, with a switch that leaves one fence out.
 mod atomic {
     pub(crate) use loom::hint::spin_loop;

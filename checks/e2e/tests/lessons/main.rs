@@ -2,8 +2,14 @@
 
 use e2e::{Outcome, Running, example};
 
+mod crashes;
 mod names;
 mod pages;
+mod ring_hostile;
+mod ring_kills;
+mod streams;
+mod sysv;
+mod waiting;
 
 /// Runs an example to its end, which must be exit status 0.
 #[track_caller]
@@ -19,8 +25,9 @@ fn prints(name: &str, lines: &[&str]) -> Outcome {
     outcome
 }
 
-/// The halves of a pair may be longer: they have two terminals to narrate.
-const PAIRS: &[&str] = &["posix-writer", "posix-reader"];
+/// The halves of a pair may be longer: they have two terminals to narrate. So may what has both in one.
+const PAIRS: &[&str] =
+    &["posix-writer", "posix-reader", "ring-send", "ring-receive", "ring-or-pipe"];
 
 #[test]
 fn every_lesson_is_short_has_its_header_and_stands_in_the_table() {

@@ -42,9 +42,20 @@ impl<T: SharedMemory> Lab<T> {
         Self { shared: shared.expect("attached"), id: segment.id() }
     }
 
+    /// Its shmid, for a program that is none of ours.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
     /// Starts a process that plays `role`, with this memory to [`attach`].
     pub fn start(&self, role: &str) -> Process {
         Process::start(role, &[("LAB_SEGMENT", &self.id.to_string())])
+    }
+
+    /// The same, and passes `value` to it, which it finds with [`argument`](crate::argument).
+    pub fn start_with_argument(&self, role: &str, name: &str, value: &str) -> Process {
+        Process::start(role, &[("LAB_SEGMENT", &self.id.to_string()), (name, value)])
     }
 }
 

@@ -27,6 +27,10 @@ impl Process {
     /// Where that file must not be read, with what is needed.
     pub fn settles(&mut self, syscall: i64) -> Now {
         loop {
+            // Once waited for, it is nobody's child any more.
+            if let Some(ended) = self.ended {
+                return Now::Ended(ended);
+            }
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             if let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
                 waitid(Id::Pid(self.pid), flags)
@@ -48,7 +52,7 @@ impl Process {
         names.filter(|name| *name != self.pid.to_string()).collect()
     }
 
-    fn sleeps_in(&self, thread: &str, syscall: i64) -> bool {
+    pub(crate) fn sleeps_in(&self, thread: &str, syscall: i64) -> bool {
         // The call's number while it sleeps, `running` while it does not.
         match fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", self.pid)) {
             Ok(line) => line.split(' ').next() == Some(&syscall.to_string()),

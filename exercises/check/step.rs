@@ -43,6 +43,17 @@ pub fn one_step_at_a_time(work: impl FnOnce()) {
     stop_here();
 }
 
+/// What a process has come to that is stepped through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// One more instruction is done.
+    Instruction,
+    /// The end of what it calls [`one_step_at_a_time`]. It runs on from there.
+    End,
+    /// It sleeps in the system call that was asked about.
+    Sleep,
+}
+
 impl Process {
     /// Has the process run what it calls [`one_step_at_a_time`], and calls `look` with the number of
     /// instructions so far after each single one. Returns how many there were.
@@ -56,18 +67,101 @@ impl Process {
     /// Where ptrace(2) is refused or the processor cannot do it, with what is needed; and if the code
     /// comes to no end.
     pub fn step_through(&mut self, mut look: impl FnMut(u32)) -> Result<u32, Ended> {
-        refuse_where_atomics_never_succeed();
-        let thread = self.until_traced()?;
-        self.traced = Some(thread);
         for steps in 0..MOST {
-            if let Err(errno) = ptrace::step(thread, None) {
-                panic!("ptrace(PTRACE_SINGLESTEP): {errno}: this machine cannot do it");
+            match self.step()? {
+                Reached::Instruction => look(steps + 1),
+                Reached::End => return Ok(steps),
+                Reached::Sleep => unreachable!("`step` waits"),
             }
-            match waitpid(thread, Some(WaitPidFlag::__WALL)).expect("a traced thread") {
-                WaitStatus::Stopped(_, Signal::SIGTRAP) => look(steps + 1),
+        }
+        panic!(
+            "not at its end after {MOST} machine instructions: it waits, or goes round for ever"
+        );
+    }
+
+    /// Has it run `number` more instructions, and leaves it there: [`Reached::Instruction`], or
+    /// [`Reached::End`] if there were not so many.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    pub fn steps(&mut self, number: u32) -> Result<Reached, Ended> {
+        for _ in 0..number {
+            if self.step()? == Reached::End {
+                return Ok(Reached::End);
+            }
+        }
+        Ok(Reached::Instruction)
+    }
+
+    /// Has it run one instruction after the other until it sleeps in the system call with the number
+    /// `syscall`, or comes to its end, and says how many there were. [`Reached::Instruction`] if neither
+    /// has come after `most`. After [`Reached::Sleep`] it can only be killed.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    pub fn steps_until_asleep(&mut self, syscall: i64, most: u32) -> Result<(Reached, u32), Ended> {
+        for steps in 1..=most {
+            let thread = self.begin_step()?;
+            match self.reached(thread, Some(syscall))? {
+                Reached::Instruction => {}
+                other => return Ok((other, steps)),
+            }
+        }
+        Ok((Reached::Instruction, most))
+    }
+
+    /// Has it run on at its own speed, after [`Process::steps`], and waits until it comes to its end or
+    /// sleeps in the system call with the number `syscall`. After [`Reached::Sleep`] it can only be
+    /// killed.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    ///
+    /// # Panics
+    ///
+    /// If it is not being stepped through.
+    pub fn run_on(&mut self, syscall: i64) -> Result<Reached, Ended> {
+        let thread = self.traced.expect("it is stepped through");
+        ptrace::cont(thread, None).expect("it stands still");
+        self.reached(thread, Some(syscall))
+    }
+
+    fn step(&mut self) -> Result<Reached, Ended> {
+        let thread = self.begin_step()?;
+        self.reached(thread, None)
+    }
+
+    fn begin_step(&mut self) -> Result<Pid, Ended> {
+        let thread = match self.traced {
+            Some(thread) => thread,
+            None => {
+                refuse_where_atomics_never_succeed();
+                let thread = self.until_traced()?;
+                self.traced = Some(thread);
+                thread
+            }
+        };
+        if let Err(errno) = ptrace::step(thread, None) {
+            panic!("ptrace(PTRACE_SINGLESTEP): {errno}: this machine cannot do it");
+        }
+        Ok(thread)
+    }
+
+    /// Waits for what `thread`, which we have let go on, comes to.
+    fn reached(&mut self, thread: Pid, sleep: Option<i64>) -> Result<Reached, Ended> {
+        let flags = match sleep {
+            Some(_) => WaitPidFlag::__WALL | WaitPidFlag::WNOHANG,
+            None => WaitPidFlag::__WALL,
+        };
+        loop {
+            match waitpid(thread, Some(flags)).expect("a traced thread") {
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => return Ok(Reached::Instruction),
                 WaitStatus::Stopped(_, Signal::SIGSTOP) => {
                     self.let_go(None);
-                    return Ok(steps);
+                    return Ok(Reached::End);
                 }
                 // Such as a SIGSEGV: let it have its effect.
                 WaitStatus::Stopped(_, signal) => {
@@ -78,12 +172,15 @@ impl Process {
                     self.traced = None;
                     return Err(self.end());
                 }
+                WaitStatus::StillAlive => {
+                    if sleep.is_some_and(|it| self.sleeps_in(&thread.to_string(), it)) {
+                        return Ok(Reached::Sleep);
+                    }
+                    thread::yield_now();
+                }
                 other => panic!("not a step: {other:?}"),
             }
         }
-        panic!(
-            "not at its end after {MOST} machine instructions: it waits, or goes round for ever"
-        );
     }
 
     /// Waits until one of its threads has stopped for us. Only that one is traced, and only itself

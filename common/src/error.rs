@@ -65,6 +65,29 @@ pub enum Refusal {
     NeverInitialised,
     /// The guard belongs to another process: a fork has copied it.
     Inherited,
+    /// The header of the memory is not the one that is wanted.
+    Header {
+        /// Which field.
+        field: &'static str,
+        /// What it is.
+        found: u32,
+        /// What it should be.
+        wanted: u32,
+    },
+    /// Another process has stored what no honest one stores.
+    Broken {
+        /// Which field.
+        field: &'static str,
+        /// What it is.
+        found: u32,
+    },
+    /// A message of more bytes than there is room for.
+    TooLong {
+        /// Its bytes.
+        found: u64,
+        /// The most that there may be.
+        most: usize,
+    },
     /// What a program says in its own words.
     Other(String),
 }
@@ -92,6 +115,15 @@ impl fmt::Display for Refusal {
             }
             Self::Inherited => {
                 write!(f, "the lock belongs to the process that took it, and this is a fork of it")
+            }
+            Self::Header { field, found, wanted } => {
+                write!(f, "its {field} is {found:#x} and {wanted:#x} is wanted: left as it is")
+            }
+            Self::Broken { field, found } => {
+                write!(f, "its {field} is {found}, which cannot be: somebody has damaged it")
+            }
+            Self::TooLong { found, most } => {
+                write!(f, "a message of {found} bytes, and {most} are the most")
             }
             Self::Other(reason) => f.write_str(reason),
         }

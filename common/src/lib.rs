@@ -8,7 +8,8 @@
 //! 3. [`sysv`]: System V segments (`shmget`, `shmat`, `shmdt`, `shmctl`).
 //! 4. [`mapping`]: mapped files and anonymous mappings (`open`, `mmap`, `munmap`).
 //! 5. [`sync`]: locks, a seqlock, and waiting for a change.
-//! 6. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
+//! 6. [`ring`]: a stream of messages through a mapped file.
+//! 7. [`proc`]: the kernel's own evidence. [`error`]: which call failed, on what, and why.
 //!    [`printable`]: text that others have left, safe to print.
 
 pub mod conn_stat;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod mapping;
 pub mod printable;
 pub mod proc;
+pub mod ring;
 pub mod shared;
 pub mod shared_text;
 pub mod sync;

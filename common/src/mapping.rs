@@ -6,6 +6,7 @@
 //! An anonymous mapping has no file; a child shares it because fork(2) copies the mapping, not the
 //! pages.
 
+mod byte_lock;
 mod create;
 mod lease;
 mod named_file;

@@ -10,10 +10,12 @@
 //! | [`record_lock`] | blocking | the kernel frees it, the data stays half written, and nobody is told | a file beside the memory |
 //! | [`seqlock`] | wait-free writer, bounded tries for readers | readers go without until the next writer publishes | one writer at a time |
 //! | [`two_slots`] | wait-free writer, bounded tries for readers | nothing: readers go on to get the last whole publication | one writer at a time |
+//! | [`condition`] | waits for a change, keeps nobody apart | in the middle of a change: everybody hangs | write access for everybody |
 //! | [`futex`] | waits for a change, keeps nobody apart | nothing: waiters wait on | one aligned 32-bit word |
 //!
-//! The package `race-demo` runs all but the last against each other.
+//! The package `race-demo` runs all but the last two against each other.
 
+pub mod condition;
 pub mod futex;
 pub mod mutex;
 mod owner;

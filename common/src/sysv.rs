@@ -9,11 +9,18 @@
 mod attachment;
 mod chosen_address;
 mod key;
+mod limits;
+mod over_region;
+mod queue;
 mod segment;
+mod settings;
 mod status;
+mod vfork;
 
 pub use attachment::Attachment;
 pub use key::Key;
+pub use limits::{Limits, Totals};
+pub use queue::MessageQueue;
 pub use segment::Segment;
 pub use status::Status;
 

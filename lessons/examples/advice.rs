@@ -45,5 +45,15 @@ fn main() -> Result<()> {
     eprintln!("MADV_HUGEPAGE: {}", answer(&hint));
     let flags = Map::MAP_SHARED | Map::MAP_ANONYMOUS | Map::MAP_HUGETLB;
     eprintln!("mmap with MAP_HUGETLB: {}", answer(&Region::map(page, both, flags, None)));
+
+    // Flags are hints too, with MAP_SHARED: mmap ignores what it does not know. With MAP_SHARED_VALIDATE
+    // it has to say no. MAP_SYNC, for memory that keeps its contents without power, needs that.
+    let unknown = Map::from_bits_retain(1 << 23);
+    for (name, sharing) in
+        [("MAP_SHARED", Map::MAP_SHARED), ("MAP_SHARED_VALIDATE", Map::MAP_SHARED_VALIDATE)]
+    {
+        let mapped = map(sharing | unknown, Some((&file, 0)));
+        println!("{name}, an unknown flag: {}", answer(&mapped));
+    }
     Ok(())
 }

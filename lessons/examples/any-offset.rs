@@ -42,6 +42,6 @@ fn main() -> Result<()> {
 }
 
 fn map(file: &File, length: usize, offset: usize) -> Result<Region> {
-    let offset = i64::try_from(offset).expect("a small file");
+    let offset = offset.try_into().expect("a small file");
     Region::map(length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, Some((file, offset)))
 }

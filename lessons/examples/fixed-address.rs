@@ -19,7 +19,7 @@ use terminal::ended::in_child;
 
 fn main() -> Result<()> {
     let page = page_size();
-    let second = i64::try_from(page).expect("a page is small");
+    let second = page.try_into().expect("a page is small");
     let file = scratch_file()?;
     file.write_all_at(&1_u32.to_ne_bytes(), 0).on("pwrite", "the file")?;
     file.write_all_at(&2_u32.to_ne_bytes(), page as u64).on("pwrite", "the file")?;

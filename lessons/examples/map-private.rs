@@ -34,7 +34,7 @@ fn main() -> common::Result<()> {
     }
 
     // Another page of the file: an untouched private page would follow the shared one's store.
-    let second = i64::try_from(page).expect("a page is small");
+    let second = page.try_into().expect("a page is small");
     let map = |flags, file| Region::map(page, both, flags, file);
     let (shared_file, private_file) =
         (map(Map::MAP_SHARED, Some((&file, 0)))?, map(Map::MAP_PRIVATE, Some((&file, second)))?);

@@ -2,13 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+mod company;
+mod steps;
+
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 
 use common::error::errno_of;
 use common::{Error, Result};
 use nix::errno::Errno;
+
+pub use company::Company;
+pub use steps::Steps;
 
 /// A new file for reading and writing, in the directory for temporary files. It has no name any more, so
 /// it goes with the last process that has it open or mapped.
@@ -63,5 +70,137 @@ pub fn answer<T>(result: &Result<T>) -> String {
 pub fn minor_faults() -> Result<i64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage: std::result::Result<_, Errno> = getrusage(UsageWho::RUSAGE_SELF);
-    Ok(usage.on("getrusage", "this process")?.minor_page_faults())
+    // A long has 32 bits on 32-bit machines.
+    #[allow(clippy::useless_conversion)]
+    Ok(usage.on("getrusage", "this process")?.minor_page_faults().into())
+}
+
+/// Takes this process into an IPC namespace of its own, without segments, semaphore sets and queues:
+/// unshare(2) with `CLONE_NEWIPC`. Whoever is not root makes a user namespace too, in which that is allowed.
+///
+/// # Errors
+///
+/// `EPERM` or `ENOSPC` where that is forbidden, for instance in many containers.
+pub fn own_ipc_namespace() -> Result<()> {
+    use nix::sched::{CloneFlags, unshare};
+    unshare(CloneFlags::CLONE_NEWIPC)
+        .or_else(|_| unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC))
+        .on("unshare", "CLONE_NEWIPC")
+}
+
+/// The rights of the mapping that starts at `address`, such as `rw-s`; empty if there is none:
+/// /proc/self/maps.
+///
+/// # Errors
+///
+/// `ENOENT` where /proc is not mounted.
+pub fn rights(address: usize) -> Result<String> {
+    let lines = common::proc::maps("self").on("read", "/proc/self/maps")?;
+    let line = lines.into_iter().find(|it| it.addresses.start == address);
+    Ok(line.map(|it| it.rights).unwrap_or_default())
+}
+
+/// Waits until the child has stored something else than 0 in `word`, and then called futex(2)
+/// `FUTEX_WAKE` on it.
+///
+/// # Errors
+///
+/// Refused if the child has ended before that.
+pub fn wait_for(word: &common::SharedU32, child: &mut terminal::process::Child) -> Result<()> {
+    use std::sync::atomic::Ordering::Acquire;
+    while word.load(Acquire) == 0 {
+        common::sync::futex::wait(word, 0, std::time::Duration::from_millis(100));
+        if word.load(Acquire) == 0 && !child.is_running()? {
+            let refusal = common::Refusal::Other("the child has ended too early".into());
+            return Err(Error::refused("futex", "the child's word", refusal));
+        }
+    }
+    Ok(())
+}
+
+/// A child that makes something, keeps it, and sleeps until somebody ends it. It has made it when this
+/// returns. It does not outlive this process.
+///
+/// # Errors
+///
+/// Those of fork(2); refused if the child could not make it, and has said why on stderr.
+pub fn held_by_child<T>(make: impl FnOnce() -> Result<T>) -> Result<terminal::process::Child> {
+    use common::{ReadWrite, mapping::Mapping};
+    use nix::sys::{prctl::set_pdeathsig, signal::Signal};
+    use terminal::process::{Fork, fork};
+    let ready = Mapping::<common::SharedU32, ReadWrite>::anonymous()?;
+    match fork()? {
+        Fork::Parent(mut child) => wait_for(&ready, &mut child).map(|()| child),
+        Fork::Child => {
+            let made = set_pdeathsig(Signal::SIGKILL).on("prctl", "PR_SET_PDEATHSIG");
+            let made = made.and_then(|()| make());
+            if let Err(error) = &made {
+                eprintln!("error: {error}");
+                std::process::exit(1);
+            }
+            ready.writer().store(1, std::sync::atomic::Ordering::Release);
+            common::sync::futex::wake(&*ready, 1);
+            nix::unistd::pause();
+            std::process::exit(0)
+        }
+    }
+}
+
+/// How many descriptors of a process lead to `target`; 0 if there is no such process: /proc/PID/fd.
+pub fn descriptors(pid: impl Display, target: &str) -> usize {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = links.filter_map(|it| fs::read_link(it.path()).ok());
+    targets.filter(|it| it.to_string_lossy().starts_with(target)).count()
+}
+
+/// State and start time of a process: fields 3 and 22 of /proc/PID/stat, see proc_pid_stat(5). The time is in
+/// clock ticks since the machine started, of which 32 bits come round after 497 days. Without such a process
+/// they are `-` and 0.
+#[must_use]
+pub fn state_and_start(pid: u32) -> (char, u32) {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field is a name in brackets, and may have spaces and brackets in it.
+    let fields = text.rsplit_once(") ").map_or("", |it| it.1);
+    let field = |number: usize| fields.split(' ').nth(number - 3).unwrap_or_default();
+    let ticks: u64 = field(22).parse().unwrap_or_default();
+    let low = u32::try_from(ticks & u64::from(u32::MAX)).unwrap_or_default();
+    (field(3).chars().next().unwrap_or('-'), low)
+}
+
+/// Runs `work` in a new directory of the directory for temporary files, with the mode of /tmp, and removes it
+/// with all that is in it.
+///
+/// # Errors
+///
+/// Those of `work`, mkdir(2) and chmod(2).
+pub fn in_own_tmp(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tmp = std::env::temp_dir().join(format!("lesson-{}", std::process::id()));
+    fs::create_dir(&tmp).on("mkdir", tmp.display())?;
+    let like_tmp = fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777));
+    let moved = like_tmp.and_then(|()| std::env::set_current_dir(&tmp));
+    let tried = moved.on("chdir", tmp.display()).and_then(|()| work());
+    fs::remove_dir_all(&tmp).on("rmdir", tmp.display()).and(tried)
+}
+
+/// The path among this program's arguments, `usual` if there is none, and whether `flag` is among them.
+/// For anything else it says how the program is used, and ends it with exit status 2.
+#[must_use]
+pub fn path_and_flag(usual: &str, flag: Option<&str>) -> (PathBuf, bool) {
+    let (mut path, mut has_flag) = (None, false);
+    for argument in std::env::args_os().skip(1) {
+        if flag.is_some_and(|it| argument == it) {
+            has_flag = true;
+        } else if path.is_none()
+            && !argument.is_empty()
+            && !argument.to_string_lossy().starts_with('-')
+        {
+            path = Some(PathBuf::from(argument));
+        } else {
+            let flag = flag.map(|it| format!("[{it}] ")).unwrap_or_default();
+            eprintln!("usage: {flag}[PATH], which is {usual} if it is not given");
+            std::process::exit(2);
+        }
+    }
+    (path.unwrap_or_else(|| usual.into()), has_flag)
 }

@@ -56,8 +56,14 @@ pub fn on(error: &Error) -> String {
     }
 }
 
+/// The bytes of the record, which the file writer can make of any file.
+const RECORD: usize = size_of::<common::ConnStat>();
+
 fn on_refusal(error: &Error, refusal: &Refusal) -> String {
     match refusal {
+        Refusal::Size { wanted, .. } if error.call() == "open" && *wanted != RECORD => {
+            "name another file".into()
+        }
         Refusal::Size { .. } if error.call() == "open" => format!(
             "name another file; to give this one up, {}",
             command("mmap-file-writer", &format!("--force {}", error.object()))
@@ -76,6 +82,12 @@ fn on_refusal(error: &Error, refusal: &Refusal) -> String {
             format!(
                 "`ipcs -s -i {id}` shows whose it is; if it is yours, `ipcrm -s {id}` removes it"
             )
+        }
+        Refusal::Header { .. } => {
+            format!("name another file; if nobody needs this one, rm {}", error.object())
+        }
+        Refusal::Broken { .. } => {
+            format!("end both sides, then rm {}: what was in it is lost", error.object())
         }
         Refusal::Inherited => "take the lock in the process that needs it".into(),
         _ if error.call() == "waitpid" => "what it wrote to stderr, if anything, says why".into(),
@@ -133,6 +145,9 @@ fn on_errno(error: &Error, errno: Errno) -> String {
         }
         ("fcntl(F_SETLEASE)", _) => {
             "only the owner of a file on a local file system may ask who writes to it"
+        }
+        ("fcntl(F_OFD_SETLK)", Errno::EAGAIN | Errno::EACCES) => {
+            "another process is this side of the ring: end it, or name another file"
         }
         ("fork", _) => "the limit of processes is reached: `ulimit -u` shows it",
         ("write", _) if error.object() == "stdout" => "see where the output goes to",

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`args`] | arguments that several programs have |
-//! | [`person`] | data on stdout, narration on stderr, pauses that Ctrl-C ends |
+//! | [`person`], `bytes` | data on stdout, narration on stderr, pauses that Ctrl-C ends |
 //! | [`program`] | arguments in, exit status out |
 //! | [`advice`] | what to do about an error, in one table |
 //! | [`looks`] | how a reader looks at the record: each second, or at each change |
@@ -20,6 +20,7 @@
 
 pub mod advice;
 pub mod args;
+mod bytes;
 pub mod ended;
 pub mod looks;
 pub mod person;
@@ -31,5 +32,5 @@ pub mod watch;
 
 pub use looks::Looks;
 pub use person::Terminal;
-pub use program::run;
+pub use program::{run, run_without_args};
 pub use stop::Stop;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::error::errno_of;
@@ -217,10 +217,19 @@ impl Terminal {
         seen: i32,
         patience: Duration,
     ) -> Result<(), Stop> {
+        self.asleep(|flag| shared.wait_unless(seen, flag, patience))
+    }
+
+    /// Has `sleep` sleep in futex_waitv(2) while the word that it is given is 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Signal`] as soon as a signal asks this process to end.
+    pub fn asleep(&mut self, sleep: impl FnOnce(&AtomicU32)) -> Result<(), Stop> {
         // futex(2) cannot unblock signals as ppoll does. So they are let through a little earlier,
         // and one that comes before the process sleeps changes a word that it waits for too.
         let blocked = self.while_waiting.thread_swap_mask(SigmaskHow::SIG_SETMASK);
-        shared.wait_unless(seen, &signals::ENDING, patience);
+        sleep(&signals::ENDING);
         if let Ok(blocked) = blocked {
             let _ = blocked.thread_set_mask();
         }
@@ -253,7 +262,7 @@ impl Terminal {
     }
 
     /// Whether `output` can take a line without blocking; waits for it unless it is time to end.
-    fn wait_writable(&self, output: &impl AsFd) -> bool {
+    pub(crate) fn wait_writable(&self, output: &impl AsFd) -> bool {
         let mut polled = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
         loop {
             match self.poll(&mut polled, None) {

@@ -12,6 +12,11 @@ pub fn run<Args: clap::Parser>(
     program: impl FnOnce(&Args, &mut Terminal) -> Result<(), Stop>,
 ) -> ExitCode {
     let args = parse::<Args>();
+    run_without_args(|terminal| program(&args, terminal))
+}
+
+/// As [`run`], for a program that looks at its arguments itself.
+pub fn run_without_args(program: impl FnOnce(&mut Terminal) -> Result<(), Stop>) -> ExitCode {
     let mut terminal = match Terminal::new() {
         Ok(terminal) => terminal,
         Err(errno) => {
@@ -20,7 +25,7 @@ pub fn run<Args: clap::Parser>(
             return ExitCode::FAILURE;
         }
     };
-    let ended = program(&args, &mut terminal);
+    let ended = program(&mut terminal);
     ExitCode::from(terminal.conclude(ended))
 }
 

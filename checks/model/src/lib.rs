@@ -6,7 +6,7 @@
 //!
 //! Whether a check can fail is checked too: [`places_that_keep_order`] weakens each fence and each
 //! order that a check comes by, one after the other, and each time loom must find something wrong.
-//! tests/orders.rs calls it.
+//! tests/orders.rs calls it. The ring has a model of its own, tests/ring.rs.
 
 // The files of common, whose own package looks at their documentation.
 #![allow(missing_docs, unreachable_pub, dead_code)]

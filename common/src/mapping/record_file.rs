@@ -114,7 +114,8 @@ impl<A: Access> RecordFile<A> {
         self.file.metadata().and_then(|it| it.modified()).ok()
     }
 
-    pub(super) fn name(&self) -> Text {
+    /// The name, as a person may see it.
+    pub(crate) fn name(&self) -> Text {
         shown(&self.path)
     }
 }

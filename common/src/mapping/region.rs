@@ -121,7 +121,7 @@ impl Region {
     }
 
     /// Where `offset` lies, if `length` bytes from there on are inside.
-    fn part(&self, offset: usize, length: usize) -> NonNull<c_void> {
+    pub(crate) fn part(&self, offset: usize, length: usize) -> NonNull<c_void> {
         let inside = offset.checked_add(length).is_some_and(|end| end <= self.size());
         assert!(inside, "{length} bytes from {offset} on do not lie in {} bytes", self.size());
         // SAFETY: the assertion has just said that it lies in the mapped pages.

@@ -34,6 +34,10 @@ impl Word for SharedI32 {
     type Value = i32;
 }
 
+impl Word for AtomicU32 {
+    type Value = u32;
+}
+
 /// Wakes those who wait for `word` to change, at most `most` of them: futex(2) `FUTEX_WAKE`. Returns
 /// how many it has woken.
 ///
@@ -138,7 +142,7 @@ struct Time {
 const LONGEST: Duration = Duration::from_secs(200 * 365 * 24 * 60 * 60);
 
 mod sealed {
-    use super::{SharedI32, SharedU32, Word};
+    use super::{AtomicU32, SharedI32, SharedU32, Word};
 
     pub trait Sealed {
         /// Where the word is.
@@ -150,6 +154,15 @@ mod sealed {
     }
 
     impl Sealed for SharedU32 {
+        fn address(&self) -> *const u32 {
+            self.as_ptr()
+        }
+        fn bits(value: u32) -> u32 {
+            value
+        }
+    }
+
+    impl Sealed for AtomicU32 {
         fn address(&self) -> *const u32 {
             self.as_ptr()
         }

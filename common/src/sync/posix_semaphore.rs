@@ -1,4 +1,5 @@
-//! A POSIX semaphore as a lock: `sem_t`, unnamed, in the shared memory itself.
+//! A POSIX semaphore: `sem_t`, unnamed, in the shared memory itself. As a lock, and as a count of things
+//! that wait to be taken.
 //!
 //! | | |
 //! | --- | --- |
@@ -33,9 +34,18 @@ impl PosixSemaphore {
     ///
     /// `ENOMEM`; `ENOSYS` where the C library has no process-shared semaphores.
     pub fn anonymous() -> Result<Self> {
+        Self::counting(1)
+    }
+
+    /// The same with a count of `count`, for [`PosixSemaphore::post`] and [`PosixSemaphore::wait`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PosixSemaphore::anonymous`], and `EINVAL` for a count above SEM_VALUE_MAX.
+    pub fn counting(count: u32) -> Result<Self> {
         let semaphore = Self { area: Area::anonymous(size_of::<libc::sem_t>())? };
         // SAFETY: the pointer is to writable memory for a semaphore, which nobody else has seen yet.
-        let done = unsafe { libc::sem_init(semaphore.raw(), 1, 1) };
+        let done = unsafe { libc::sem_init(semaphore.raw(), 1, count) };
         Errno::result(done).map_err(|errno| failed("sem_init", errno))?;
         Ok(semaphore)
     }
@@ -47,14 +57,36 @@ impl PosixSemaphore {
     ///
     /// None that the types here allow; `EINVAL` means bytes that are no semaphore.
     pub fn lock(&self) -> Result<Held<'_>> {
+        self.wait()?;
+        Ok(Held { semaphore: self, owner: Owner::current() })
+    }
+
+    /// Waits until the count is above 0, and takes 1 off: sem_wait(3). Signals do not end the wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`PosixSemaphore::lock`].
+    pub fn wait(&self) -> Result<()> {
         loop {
-            // SAFETY: it has been a semaphore since `anonymous`, and stays mapped while `self` exists.
+            // SAFETY: it has been a semaphore since `counting`, and stays mapped while `self` exists.
             match Errno::result(unsafe { libc::sem_wait(self.raw()) }) {
-                Ok(_) => return Ok(Held { semaphore: self, owner: Owner::current() }),
+                Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(failed("sem_wait", errno)),
             }
         }
+    }
+
+    /// Adds 1 to the count, and wakes one who waits: sem_post(3). On a semaphore that is used as a lock
+    /// this lets one more in.
+    ///
+    /// # Errors
+    ///
+    /// `EOVERFLOW` if the count is at SEM_VALUE_MAX.
+    pub fn post(&self) -> Result<()> {
+        // SAFETY: as in `wait`.
+        let done = unsafe { libc::sem_post(self.raw()) };
+        Errno::result(done).map(drop).map_err(|errno| failed("sem_post", errno))
     }
 
     fn raw(&self) -> *mut libc::sem_t {
@@ -81,7 +113,7 @@ pub struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.owner.is_current() {
-            // SAFETY: it is a semaphore, as in `lock`. It fails only if the count is at its limit.
+            // SAFETY: it is a semaphore, as in `wait`. It fails only if the count is at its limit.
             unsafe { libc::sem_post(self.semaphore.raw()) };
         }
     }

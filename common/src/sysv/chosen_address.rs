@@ -103,7 +103,7 @@ impl Segment {
     /// Refuses a segment that takes more addresses than its size, in pages, says. One of huge pages
     /// (`SHM_HUGETLB`) does: `IPC_STAT` gives the size that was asked for, and shmat(2) takes whole huge
     /// pages. With SHM_REMAP it would replace whatever lies behind the reservation.
-    fn must_take_no_more_than_its_size(&self, attached: usize) -> Result<()> {
+    pub(super) fn must_take_no_more_than_its_size(&self, attached: usize) -> Result<()> {
         let object = || format!("segment {}", self.id);
         let maps = maps("self")
             .map_err(|error| Error::new("open /proc/self/maps", object(), errno_of(&error)))?;

@@ -16,8 +16,8 @@ use crate::error::{Error, Refusal, Result};
 pub struct Segment {
     pub(super) id: c_int,
     pub(super) size: usize,
-    mode: u32,
-    created: bool,
+    pub(super) mode: u32,
+    pub(super) created: bool,
 }
 
 impl Segment {
@@ -168,7 +168,7 @@ impl Segment {
     }
 }
 
-fn shmget(key: Key, size: usize, flags: c_int) -> Result<c_int> {
+pub(super) fn shmget(key: Key, size: usize, flags: c_int) -> Result<c_int> {
     // SAFETY: shmget takes three numbers and touches no memory of ours.
     let id = unsafe { libc::shmget(key.as_raw(), size, flags) };
     Errno::result(id).map_err(|errno| Error::new("shmget", key, errno))

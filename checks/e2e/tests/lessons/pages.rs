@@ -104,6 +104,8 @@ fn advice_throws_away_what_is_one_s_own() {
             "shared, stored 5, MADV_DONTNEED: load 5",
             "shared, MADV_REMOVE: load 0",
             "private, MADV_REMOVE: EACCES",
+            "MAP_SHARED, an unknown flag: ok",
+            "MAP_SHARED_VALIDATE, an unknown flag: EOPNOTSUPP",
         ],
     );
     // Whether there are huge pages is the machine's affair.

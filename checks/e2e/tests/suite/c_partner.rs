@@ -21,7 +21,7 @@ const ENDLESS: u32 = 1_000_000_000;
 ///
 /// It is cargo's directory for the temporary files of tests, which `cargo clean` removes: what is
 /// compiled once for all tests can't be in a directory that one of them owns.
-fn peers() -> Option<&'static Path> {
+pub(crate) fn peers() -> Option<&'static Path> {
     static COMPILED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
         if Command::new("cc").arg("--version").output().is_err() {
@@ -32,13 +32,16 @@ fn peers() -> Option<&'static Path> {
         }
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
         std::fs::create_dir_all(&folder).expect("a directory for the C programs");
-        for name in ["sysv_write", "sysv_read", "file_write", "file_read", "layout"] {
+        for name in PEERS {
             compile(name, &folder);
         }
         Some(folder)
     });
     compiled.as_deref()
 }
+
+const PEERS: [&str; 7] =
+    ["sysv_write", "sysv_read", "file_write", "file_read", "layout", "ring_send", "ring_receive"];
 
 fn compile(name: &str, folder: &Path) {
     let source = e2e::workspace().join("checks/e2e/peers").join(name).with_extension("c");

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod c_partner;
+mod c_ring;
 mod file_pair;
 mod follow;
 mod fork_demo;
@@ -14,6 +15,7 @@ mod observe;
 mod pages;
 mod race;
 mod sysv_pair;
+mod topics;
 mod transcripts;
 mod wrong;
 mod wrong_arguments;

@@ -44,8 +44,13 @@ fn links_and_names_lead_somewhere() {
         let programs = text.split("cargo run -p ").skip(1);
         let programs = programs.filter_map(|it| it.split([' ', '\n', '`']).next());
         let programs = programs.filter(|it| *it != "NAME");
-        for name in paths.chain(programs) {
-            if !workspace().join(name).exists() {
+        // `cargo run -p lessons --example NAME`
+        let lessons = text.split("--example ").skip(1);
+        let lessons = lessons.filter_map(|it| it.split([' ', '\n', '`']).next());
+        let lessons = lessons.filter(|it| *it != "NAME").map(|it| format!("lessons/examples/{it}"));
+        let lessons = lessons.map(|it| if is_there(&it) { it } else { it + ".rs" });
+        for name in paths.chain(programs).map(str::to_owned).chain(lessons) {
+            if !is_there(&name) {
                 broken.push(format!("{}: {name}", page.display()));
             }
         }
@@ -167,6 +172,11 @@ fn headings(page: &Path) -> impl Iterator<Item = String> {
         let name = it.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
         name.chars().filter(|it| it.is_alphanumeric() || ['-', '_'].contains(it)).collect()
     })
+}
+
+/// Whether the workspace has such a file or directory.
+fn is_there(name: &str) -> bool {
+    workspace().join(name).exists()
 }
 
 fn is_file_name(name: &str) -> bool {

@@ -4,14 +4,15 @@
 //! stdout and stderr together as a terminal shows them. CONTRIBUTING.md says how to write one.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use common::proc::Listed;
-use e2e::{Running, TestKey, program};
+use e2e::{Running, TestKey, example, program};
 use nix::sys::signal::Signal;
 
 use crate::pages::{Block, blocks, pages};
@@ -23,13 +24,34 @@ const INTERVAL: &str = "200ms";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a transcript may call besides our own programs.
-const TOOLS: [&str; 11] =
-    ["cat", "grep", "ipcrm", "ipcs", "ls", "mkdir", "od", "rm", "strace", "touch", "truncate"];
+const TOOLS: [&str; 17] = [
+    "cat",
+    "grep",
+    "head",
+    "ipcrm",
+    "ipcs",
+    "kill",
+    "ls",
+    "mkdir",
+    "od",
+    "rm",
+    "seq",
+    "sha256sum",
+    "strace",
+    "tail",
+    "touch",
+    "truncate",
+    "wc",
+];
+
+/// How a transcript runs a lesson.
+const LESSON: &str = "cargo run -p lessons --example ";
 
 /// How a transcript names a program that a tool starts: the test puts its real path there.
 const BUILT: &str = "target/debug/";
 
-/// A program of a pair that prints one of these has done its part of the start.
+/// A program of a pair that prints one of these has done its part of the start. A lesson has done it with
+/// its first line, unless the comment above the block says otherwise.
 const READY: [&str; 3] = ["count: ", "ip = ", "no record there yet"];
 
 #[test]
@@ -69,6 +91,8 @@ fn a_line_is_the_same_but_for_what_varies() {
 struct Terminal {
     /// Page and name of the pair, for a terminal that runs beside others.
     pair: Option<(String, String)>,
+    /// What is in the line after which the next terminal may start, for a lesson.
+    ready: String,
     rule: Rule,
     steps: Vec<Step>,
 }
@@ -98,7 +122,10 @@ impl Terminal {
         }
         let place = block.place;
         let page = place.split(':').next().unwrap_or_default().to_owned();
-        let pair = block.comment.strip_prefix("pair: ").map(|name| (page, name.to_owned()));
+        let pair = block.comment.strip_prefix("pair: ");
+        let (name, ready) =
+            pair.map_or(("", ""), |it| it.split_once(", ready: ").unwrap_or((it, "")));
+        let (pair, ready) = (pair.map(|_| (page, name.to_owned())), ready.to_owned());
         let mut steps: Vec<Step> = Vec::new();
         for line in block.lines {
             match (line.strip_prefix("$ "), steps.last_mut()) {
@@ -115,7 +142,7 @@ impl Terminal {
             "any figures" => Rule::AnyFigures,
             _ => Rule::Same,
         };
-        Some(Self { pair, rule, steps })
+        Some(Self { pair, ready, rule, steps })
     }
 }
 
@@ -127,7 +154,8 @@ impl Terminal {
 /// others are, and while somebody looks: no transcript depends on who is faster.
 fn run_together(terminals: &[Terminal]) {
     let place = &terminals[0].steps[0].place;
-    let missing = terminals.iter().flat_map(|it| &it.steps).map(tool).find(|it| !is_there(it));
+    let missing =
+        terminals.iter().flat_map(|it| &it.steps).flat_map(tools).find(|it| !is_there(it));
     if let Some(tool) = missing {
         assert!(std::env::var_os("CI").is_none(), "{place}: no {tool} here");
         e2e::skip(&format!("{place}: no {tool} on this machine"));
@@ -144,30 +172,41 @@ fn run_together(terminals: &[Terminal]) {
 }
 
 fn run_in(mut here: Here, terminals: &[Terminal]) {
-    let mut running = Vec::new();
+    let signal_all = |running: &[(&Terminal, Running)], signal| {
+        running.iter().for_each(|(_, program)| program.signal(signal));
+    };
+    let mut running: Vec<(&Terminal, Running)> = Vec::new();
     for terminal in terminals {
         let step = &terminal.steps[0];
         let mut program = here.start(step, terminal.pair.is_some());
-        if terminal.pair.is_some() && step.command.starts_with("cargo") {
+        let is_lesson = step.command.contains(LESSON);
+        if terminal.pair.is_some() && (is_lesson || step.command.starts_with("cargo")) {
+            if is_lesson {
+                // It may need its partner to go on before it shows anything.
+                signal_all(&running, Signal::SIGCONT);
+            }
+            let is_ready = |line: &str| match is_lesson {
+                true => line.contains(&terminal.ready),
+                false => READY.iter().any(|ready| line.starts_with(ready)),
+            };
             let mut shown = step.shown.iter().take_while(|line| *line != "...");
             loop {
                 let line = program.wait_stdout("");
                 if let Some(shown) = shown.next() {
                     here.names.same_line(&here.translate(shown), &line);
                 }
-                if READY.iter().any(|ready| line.starts_with(ready)) {
+                if is_ready(&line) {
                     break;
                 }
             }
             program.signal(Signal::SIGSTOP);
+            signal_all(&running, Signal::SIGSTOP);
         }
         running.push((terminal, program));
     }
-    let signal_all = |running: &[(&Terminal, Running)], signal| {
-        running.iter().for_each(|(_, program)| program.signal(signal));
-    };
     while let Some((terminal, program)) = running.pop() {
-        if terminal.steps[0].command.starts_with("cargo") && terminal.pair.is_some() {
+        let command = &terminal.steps[0].command;
+        if terminal.pair.is_some() && (command.contains(LESSON) || command.starts_with("cargo")) {
             program.signal(Signal::SIGCONT);
             signal_all(&running, Signal::SIGCONT);
         }
@@ -181,11 +220,13 @@ fn run_in(mut here: Here, terminals: &[Terminal]) {
     }
 }
 
-/// The program that a step needs to be there, besides our own.
-fn tool(step: &Step) -> &str {
-    let tool = step.command.split(' ').next().unwrap_or_default();
-    assert!(tool == "cargo" || TOOLS.contains(&tool), "{}: {tool} is not in TOOLS", step.place);
-    tool
+/// The programs that a step needs to be there, besides our own.
+fn tools(step: &Step) -> impl Iterator<Item = &str> {
+    let tools = step.command.split(" | ").map(|it| it.split(' ').next().unwrap_or_default());
+    tools.inspect(|tool| {
+        let known = *tool == "cargo" || TOOLS.contains(tool);
+        assert!(known, "{}: {tool} is not in TOOLS", step.place);
+    })
 }
 
 fn is_there(tool: &str) -> bool {
@@ -221,16 +262,43 @@ impl Here {
         options.write(true).custom_flags(libc::O_TMPFILE).open(self.directory.path()).is_ok()
     }
 
-    /// What the page calls /tmp is our own directory here.
+    /// What the page calls /tmp is our own directory here, and an object `/lessons-NAME` in /dev/shm
+    /// is another one in each run.
     fn translate(&self, shown: &str) -> String {
         let directory = self.directory.path().display();
         shown
+            .replace("/lessons-", &format!("/lessons-{}-", self.key.arg()))
+            .replace("sem.lessons-", &format!("sem.lessons-{}-", self.key.arg()))
             .replace("/tmp/", &format!("{directory}/"))
             .replace("\"/tmp\"", &format!("\"{directory}\""))
     }
 
     fn start(&self, step: &Step, paired: bool) -> Running {
         let command = self.translate(&self.names.rename(&step.command, &step.place));
+        let parts: Vec<_> = command.split(" | ").map(|it| self.script(it, paired)).collect();
+        // The program itself is the process that is stopped and waited for, and not a shell. Of a
+        // pipeline that is its last part: the shell makes children of the others. kill is no file.
+        let (last, before) = parts.split_last().expect("a command");
+        let script = match before {
+            [] if last.starts_with("kill ") => last.clone(),
+            [] => format!("exec {last}"),
+            _ => parts.join(" | "),
+        };
+        // One pipe for both streams, so that the order of the lines is the real one.
+        let mut shell = Command::new("sh");
+        // What a lesson makes in the directory for temporary files, the page shows in /tmp.
+        shell.env("TMPDIR", self.directory.path());
+        Running::start(shell.args(["-c", &format!("exec 2>&1; {script}")]))
+    }
+
+    /// What a shell runs in place of one command of a page.
+    fn script(&self, command: &str, paired: bool) -> String {
+        if let Some(lesson) = command.strip_prefix(LESSON) {
+            let (name, args) = lesson.split_once(' ').unwrap_or((lesson, ""));
+            let path = example(name);
+            let args = args.strip_prefix("-- ").unwrap_or(args);
+            return format!("'{}' {args}", path.get_program().display());
+        }
         let called = command
             .strip_prefix("cargo run")
             .map(|rest| {
@@ -242,28 +310,22 @@ impl Here {
                 let (tool, rest) = command.split_once(BUILT)?;
                 Some((tool, rest.split_once(' ').unwrap_or((rest, ""))))
             });
-        let script = match called {
-            None => command,
-            Some((tool, (name, args))) => {
-                let path = program(name);
-                let mut script = format!("{tool}'{}'", path.get_program().display());
-                let has = |options: &[&str]| args.split(' ').any(|it| options.contains(&it));
-                let by_key = ["shm-sysv-writer", "shm-sysv-reader"].contains(&name);
-                if by_key && !has(&["-k", "--key", "--ftok", "--id", "--help"]) {
-                    script += &format!(" --key {}", self.key.arg());
-                }
-                if paired && !has(&["-i", "--interval", "--help"]) {
-                    script += &format!(" --interval {INTERVAL}");
-                }
-                if name == "race-demo" {
-                    // The page shows the defaults, which take a while on a busy machine.
-                    script += " --for 100ms --kills 20 --within 3s";
-                }
-                format!("{script} {args}")
-            }
-        };
-        // One pipe for both streams, so that the order of the lines is the real one.
-        Running::start(Command::new("sh").args(["-c", &format!("exec 2>&1; exec {script}")]))
+        let Some((tool, (name, args))) = called else { return command.into() };
+        let path = program(name);
+        let mut script = format!("{tool}'{}'", path.get_program().display());
+        let has = |options: &[&str]| args.split(' ').any(|it| options.contains(&it));
+        let by_key = ["shm-sysv-writer", "shm-sysv-reader"].contains(&name);
+        if by_key && !has(&["-k", "--key", "--ftok", "--id", "--help"]) {
+            script += &format!(" --key {}", self.key.arg());
+        }
+        if paired && !has(&["-i", "--interval", "--help"]) {
+            script += &format!(" --interval {INTERVAL}");
+        }
+        if name == "race-demo" {
+            // The page shows the defaults, which take a while on a busy machine.
+            script += " --for 100ms --kills 20 --within 3s";
+        }
+        format!("{script} {args}")
     }
 
     fn compare(&mut self, step: &Step, output: &str, rule: Rule) {
@@ -291,6 +353,10 @@ impl Here {
         };
         match same {
             Some(names) => self.names = names,
+            // A lesson says so if it can't do its part here.
+            None if output.lines().any(|line| line.starts_with("skipped: ")) => {
+                e2e::skip(&format!("{place}: {output}"));
+            }
             None => panic!(
                 "{place} is not what happens now\n$ {command}\n--- shown\n{}\n--- now\n{output}",
                 shown.join("\n")
@@ -302,6 +368,12 @@ impl Here {
 impl Drop for Here {
     fn drop(&mut self) {
         // The key takes its own segment along; a private one has no key.
+        let objects = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+        let name = format!("lessons-{}-", self.key.arg());
+        let is_ours = |path: &PathBuf| path.to_string_lossy().contains(&name);
+        for path in objects.map(|it| it.path()).filter(is_ours) {
+            let _ = fs::remove_file(path);
+        }
         let shmids = self.names.0.iter().filter(|((kind, _), _)| *kind == Kind::Shmid);
         let ids: Vec<_> = shmids.map(|(_, id)| id.clone()).collect();
         let ours = |segment: &&Listed| ids.contains(&segment.id.to_string());
@@ -462,6 +534,12 @@ fn kind(words: &[&str], at: usize) -> Option<Kind> {
     match before(1) {
         "pid" | "child" | "parent" if number => Some(Kind::Pid),
         "/" if number && before(2) == "proc" => Some(Kind::Pid),
+        // The number of a namespace, in ipc:[4026531839].
+        "[" if number && before(3) == "ipc" => Some(Kind::Any),
+        // When a process was started, in ticks.
+        "at" | "lease" if number && words.contains(&"started") => Some(Kind::Any),
+        "-" if number && before(2) == "lesson" => Some(Kind::Pid),
+        "9" | "KILL" if number && words[0] == "kill" => Some(Kind::Pid),
         "segment" | "id" | "m" if number => Some(Kind::Shmid),
         // Lines of strace: shmget(KEY, ...) = SHMID, shmat(SHMID, ...).
         "=" if number && words[0] == "shmget" => Some(Kind::Shmid),

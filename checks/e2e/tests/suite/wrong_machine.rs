@@ -15,7 +15,6 @@ use crate::wrong::{Folder, Seen, Within, inside, rows, sh};
 // Whatever goes wrong, m/long keeps its 99 bytes.
 const FULL: &str = "mkdir m; mount -t tmpfs -o size=4k tmpfs m; truncate -s 68 m/hole; truncate -s 99 m/long; head -c 4096 /dev/zero > m/full; trap \"test \\$(stat -c %s m/long) = 99 || exit 9\" EXIT";
 const LIMIT: &str = "echo 1 > /proc/sys/kernel/shmmni; ipcmk -M 10 > /dev/null";
-const OUTPUT: &str = "stdout goes to a disk that is full";
 
 rows! {
     file_cut_off_under_the_reader {

@@ -1,0 +1,50 @@
+//! An end for checks that never come to one.
+
+use std::mem::ManuallyDrop;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::memory::Directory;
+
+/// The directories of this process. What a watchdog ends runs no destructors, so it removes them.
+static DIRECTORIES: Mutex<Vec<ManuallyDrop<Directory>>> = Mutex::new(Vec::new());
+
+/// Notes a directory that is to be removed if a watchdog bites.
+pub(crate) fn at_the_bite(directory: Directory) {
+    let mut directories = DIRECTORIES.lock().unwrap_or_else(|it| it.into_inner());
+    directories.push(ManuallyDrop::new(directory));
+}
+
+/// Ends the whole test program with `message`, unless what this returns is dropped within `seconds`.
+///
+/// It is for code that hangs, and judges nothing else: let it have many times what a busy machine needs.
+#[must_use = "dropped at once, it watches nothing"]
+pub fn watchdog(seconds: u64, message: &'static str) -> impl Drop {
+    let (sender, receiver) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if receiver.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout) {
+            // Not `eprintln`: the harness keeps that until the end of a test, and this one has none.
+            print(&format!("\nStopped after {seconds} s: {message}\n"));
+            for directory in DIRECTORIES.lock().unwrap_or_else(|it| it.into_inner()).iter() {
+                directory.remove();
+            }
+            std::process::exit(124);
+        }
+    });
+    Dog { _ends_the_wait: sender }
+}
+
+struct Dog {
+    _ends_the_wait: Sender<()>,
+}
+
+impl Drop for Dog {
+    fn drop(&mut self) {}
+}
+
+/// Writes to standard error: write(2), without a buffer and past the harness.
+pub(crate) fn print(text: &str) {
+    let _ = nix::unistd::write(std::io::stderr(), text.as_bytes());
+}

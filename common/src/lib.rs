@@ -33,6 +33,13 @@ pub mod sync;
 pub mod sysv;
 pub mod words;
 
+/// What the record, the seqlock and the two slots are made of. The package `model` puts loom's in its
+/// place, to check the order of stores and loads.
+mod atomic {
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, fence};
+}
+
 pub use conn_stat::{ConnStat, SharedConnStat};
 pub use counters::Counters;
 pub use error::{Error, Refusal, Result};

@@ -32,12 +32,6 @@ use crate::shared::{SharedMemory, Writer};
 use seqlock::SeqLock;
 use two_slots::TwoSlots;
 
-/// What `seqlock` and `two_slots` are made of. The package `model` puts loom's in its place.
-mod atomic {
-    pub(super) use std::hint::spin_loop;
-    pub(super) use std::sync::atomic::{AtomicU32, Ordering, fence};
-}
-
 // SAFETY: `#[repr(C)]` 32-bit atomics only, so no padding and no pointers, every bit pattern is
 // valid, and what is public on `&self` only loads.
 unsafe impl<const WORDS: usize> SharedMemory for SeqLock<WORDS> {}

@@ -28,14 +28,14 @@ use nix::unistd::Pid;
 /// an error.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The folder of the workspace.
+/// The directory of the workspace.
 ///
 /// # Panics
 ///
-/// Never: the package lies in a folder of the workspace.
+/// Never: the package lies in a directory of the workspace.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a folder").to_owned()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a directory").to_owned()
 }
 
 /// A command that runs the program `name` of this workspace, which is built first if it must be.

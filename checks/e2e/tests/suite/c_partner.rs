@@ -16,11 +16,11 @@ use crate::observe::{counts_from_the_start, counts_printed, counts_seen, record}
 /// More ticks than any test waits for: the program runs until the test ends it.
 const ENDLESS: u32 = 1_000_000_000;
 
-/// The folder with the compiled C programs; `None`, after a message, without a C compiler, which is
+/// The directory with the compiled C programs; `None`, after a message, without a C compiler, which is
 /// a failure where the environment variable `CI` is set.
 ///
-/// It is cargo's folder for the temporary files of tests, which `cargo clean` removes: what is
-/// compiled once for all tests can't be in a folder that one of them owns.
+/// It is cargo's directory for the temporary files of tests, which `cargo clean` removes: what is
+/// compiled once for all tests can't be in a directory that one of them owns.
 pub(crate) fn peers() -> Option<&'static Path> {
     static COMPILED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
@@ -63,7 +63,7 @@ impl Place {
     }
 
     fn file() -> Self {
-        File(tempfile::tempdir().expect("a folder"))
+        File(tempfile::tempdir().expect("a directory"))
     }
 
     fn start(&self, half: Half, language: Language, ticks: u32, milliseconds: u32) -> Running {

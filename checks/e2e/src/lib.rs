@@ -106,7 +106,7 @@ pub fn peer(name: &str, directory: &Path) -> Option<PathBuf> {
         skip(&format!("what needs {name}.c, because there is no C compiler `cc`"));
         return None;
     }
-    std::fs::create_dir_all(directory).expect("a folder for the C programs");
+    std::fs::create_dir_all(directory).expect("a directory for the C programs");
     let source = workspace().join("checks/e2e/peers").join(name).with_extension("c");
     // Under another name first: another test may be using the program.
     let number = COMPILED.fetch_add(1, Ordering::Relaxed);

@@ -61,7 +61,18 @@ diff <(for name in "${all[@]}"; do
     printf '  { name = "%s", path = "exercises/%s.rs" },\n' "$name" "$name"
     printf '  { name = "%s_sol", path = "solutions/%s.rs" },\n' "$name" "$name"
 done) <(grep '^  { name = ' Cargo.toml) || failed 'info.toml and Cargo.toml differ: rustlings dev update'
+tests_of() {
+    sed -n '/^mod tests {/,$p' "$1"
+}
 for name in "${all[@]}"; do
+    # grade.sh compares the student's tests with the solution's.
+    diff <(tests_of "exercises/$name.rs") <(tests_of "solutions/$name.rs") ||
+        failed "the tests of $name and of its solution differ"
+    # rustlings has no time limit: a student's endless loop would hang it.
+    dogs=$(grep -c 'lab::watchdog' "exercises/$name.rs" || true)
+    tests=$(grep -A1 '#\[test\]' "exercises/$name.rs" | grep -c ' fn ' || true)
+    roles=$(grep -c ' fn role()' "exercises/$name.rs" || true)
+    (( dogs >= tests - roles )) || failed "$name has $((tests - roles)) tests, and $dogs watchdogs"
     mutants=$(find mutants -name "$name.*.patch" | wc -l)
     (( mutants >= 2 )) || failed "$name has $mutants mutants, and two are the least"
 done
@@ -69,6 +80,15 @@ cargo fmt --check
 
 step 'clippy, solutions and the library of the checks'
 cargo clippy -q --locked --profile test --lib $(printf -- '--bin %s_sol ' "${names[@]}") -- -D warnings
+
+target=aarch64-unknown-linux-gnu
+if [ -n "$(ls "$(rustc --print target-libdir --target "$target")"/libstd-*.rlib 2>/dev/null)" ]; then
+    step "$target"
+    # Without the tests, which need loom, and that needs a C compiler for it.
+    cargo check -q --locked --lib --target "$target"
+else
+    echo "skipped: the standard library for $target is not installed" >&2
+fi
 
 step 'mutants are made'
 # A package beside the real one, in its target directory, so that nothing is compiled twice.
@@ -102,11 +122,13 @@ programs() {
 tests=$root/tests
 wanted=$(for name in "${names[@]}"; do printf -- '--bin %s --bin %s_sol ' "$name" "$name"; done)
 # shellcheck disable=SC2086
-cargo test -q --locked --no-run --message-format=json $wanted | programs >"$tests"
+cargo test -q --locked --no-run --message-format=json $wanted 2>"$root/log" | programs >"$tests" ||
+    { cat "$root/log" >&2; failed 'a test does not compile'; }
 # shellcheck disable=SC2086
-cargo build -q --locked $wanted
+cargo build -q --locked $wanted 2>"$root/log" || { cat "$root/log" >&2; failed 'a program does not compile'; }
 CARGO_TARGET_DIR=$PWD/target cargo test -q --offline --no-run --message-format=json \
-    --manifest-path "$root/Cargo.toml" 2>"$root/log" | programs >>"$tests" || { cat "$root/log" >&2; failed 'a mutant does not compile'; }
+    --manifest-path "$root/Cargo.toml" 2>"$root/log" | programs >>"$tests" ||
+    { cat "$root/log" >&2; failed 'a mutant does not compile'; }
 export tests root
 
 # Runs the test program NAME, at most 20 seconds long; its output is in $root/NAME.out.

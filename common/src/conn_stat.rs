@@ -7,11 +7,11 @@
 use std::fmt;
 use std::mem::offset_of;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::atomic::{AtomicU32, Ordering};
 use crate::printable::Text;
 use crate::shared::Writer;
 use crate::shared_text::SharedText;

@@ -4,8 +4,8 @@
 //! They are stored as 32-bit words, because sixteen loads are four times faster than sixty-four.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use crate::atomic::{AtomicU32, Ordering};
 use crate::printable::Text;
 use crate::shared::{SharedMemory, Writer};
 
@@ -17,6 +17,9 @@ const WORD: usize = size_of::<u32>();
 /// A text of more than one word is not stored or loaded in one piece: a reader may see the
 /// beginning of a new text with the end of an old one. Whoever needs all of it or nothing needs a
 /// mechanism around it; the programs here store the text before they publish the count.
+///
+/// Nor does a text keep any order by itself. It is published by a word: stored with `Release` after the
+/// text, loaded with `Acquire` before it.
 #[repr(transparent)]
 pub struct SharedText<const WORDS: usize> {
     words: [AtomicU32; WORDS],
@@ -52,11 +55,8 @@ impl<const WORDS: usize> SharedText<WORDS> {
     }
 
     pub(crate) fn load_words(&self) -> [u32; WORDS] {
-        let words = self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
-        // Whatever is loaded after the text is at least as new as the text: std promises no more
-        // than a relaxed load on read-only pages, so the fence stands beside it.
-        fence(Ordering::Acquire);
-        words
+        // Relaxed, as the stores are: a text says nothing about what else was stored.
+        self.words.each_ref().map(|word| word.load(Ordering::Relaxed))
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`semaphore`] | blocking | the count is undone (`SEM_UNDO`), the data stays half written, and nobody is told | a kernel object beside the memory |
 //! | [`mutex`] | blocking | the next to lock is told, and must repair the data first | write access for everybody |
 //! | [`posix_semaphore`] | blocking | everybody hangs | write access for everybody |
+//! | [`named_semaphore`] | blocking | everybody hangs, and the name stays | write access to a file in /dev/shm |
 //! | [`rwlock`] | blocking, readers side by side | everybody hangs | write access for everybody |
 //! | [`record_lock`] | blocking | the kernel frees it, the data stays half written, and nobody is told | a file beside the memory |
 //! | [`seqlock`] | wait-free writer, bounded tries for readers | readers go without until the next writer publishes | one writer at a time |
@@ -13,11 +14,12 @@
 //! | [`condition`] | waits for a change, keeps nobody apart | in the middle of a change: everybody hangs | write access for everybody |
 //! | [`futex`] | waits for a change, keeps nobody apart | nothing: waiters wait on | one aligned 32-bit word |
 //!
-//! The package `race-demo` runs all but the last two against each other.
+//! The package `race-demo` runs them against each other, but for the named semaphore and the last two.
 
 pub mod condition;
 pub mod futex;
 pub mod mutex;
+pub mod named_semaphore;
 mod owner;
 pub mod posix_semaphore;
 pub mod record_lock;
@@ -29,12 +31,6 @@ pub mod two_slots;
 use crate::shared::{SharedMemory, Writer};
 use seqlock::SeqLock;
 use two_slots::TwoSlots;
-
-/// What `seqlock` and `two_slots` are made of. The package `model` puts loom's in its place.
-mod atomic {
-    pub(super) use std::hint::spin_loop;
-    pub(super) use std::sync::atomic::{AtomicU32, Ordering, fence};
-}
 
 // SAFETY: `#[repr(C)]` 32-bit atomics only, so no padding and no pointers, every bit pattern is
 // valid, and what is public on `&self` only loads.

@@ -1,9 +1,8 @@
 //! The words that everything shared is made of, and how to declare a record of them.
 
-use std::fmt;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, fence};
-
+use crate::atomic::{AtomicI32, AtomicU32, Ordering, fence};
 use crate::shared::{SharedMemory, Writer};
+use std::fmt;
 
 macro_rules! shared_word {
     ($name:ident, $atomic:ident, $value:ident, $c:literal) => {

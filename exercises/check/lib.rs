@@ -9,8 +9,13 @@
 //! | [`Process`] | this test program once more, playing a part: how it ended ([`Ended`]) |
 //! | [`stop_here`] | a place at which the process stands still until the test lets it go on |
 //! | [`Process::step_through`] | the student's code, one machine instruction at a time: ptrace(2) |
+//! | [`Process::steps`] | the same up to a certain instruction, where another process then comes in between |
 //! | [`Process::settles`] | whether it sleeps in a system call or has ended |
 //! | [`child_stores`] | a forked child that does nothing but store |
+//! | [`ipc_stat`], [`ipc_set`] | shmctl(2) |
+//! | [`stray_store`] | a store that asks nobody for the right to it |
+//! | [`pthread`] | a robust mutex, as bare as in C |
+//! | [`send_descriptors`] | memory without a name, from process to process |
 //! | [`watchdog`] | an end with a sentence, for code that never comes to one |
 //!
 //! A part is played by `tests::role`, which finds its name with [`role`]:
@@ -30,16 +35,21 @@
 
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod descriptors;
 mod fork;
 mod memory;
 mod process;
+pub mod pthread;
 mod settle;
 mod step;
+mod sysv;
 mod watchdog;
 
+pub use descriptors::{receive_descriptors, send_descriptors};
 pub use fork::child_stores;
 pub use memory::{Directory, Lab, OwnKey, attach};
 pub use process::{Ended, Process, argument, given, role, stop_here};
 pub use settle::Now;
-pub use step::one_step_at_a_time;
+pub use step::{Reached, one_step_at_a_time};
+pub use sysv::{Permissions, ipc_set, ipc_stat, stray_store};
 pub use watchdog::watchdog;

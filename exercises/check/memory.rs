@@ -42,9 +42,20 @@ impl<T: SharedMemory> Lab<T> {
         Self { shared: shared.expect("attached"), id: segment.id() }
     }
 
+    /// Its shmid, for a program that is none of ours.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
     /// Starts a process that plays `role`, with this memory to [`attach`].
     pub fn start(&self, role: &str) -> Process {
         Process::start(role, &[("LAB_SEGMENT", &self.id.to_string())])
+    }
+
+    /// The same, and passes `value` to it, which it finds with [`argument`](crate::argument).
+    pub fn start_with_argument(&self, role: &str, name: &str, value: &str) -> Process {
+        Process::start(role, &[("LAB_SEGMENT", &self.id.to_string()), (name, value)])
     }
 }
 
@@ -85,7 +96,8 @@ impl Directory {
         let name = format!("lab.{}.{}", process::id(), number());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap_or_else(|error| panic!("mkdir, {}: {error}", path.display()));
-        watchdog::at_the_bite(Self(path.clone()));
+        let clean = path.clone();
+        watchdog::at_the_bite(move || drop(fs::remove_dir_all(&clean)));
         Self(path)
     }
 
@@ -100,15 +112,11 @@ impl Directory {
     pub fn path(&self) -> &Path {
         &self.0
     }
-
-    pub(crate) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        self.remove();
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -131,6 +139,7 @@ impl OwnKey {
             let key = process::id() << 8 | number() & 0xff;
             let key = Key::Number(key.cast_signed());
             if Segment::find(key).is_err() {
+                watchdog::at_the_bite(move || remove(key));
                 return Self(key);
             }
         }
@@ -144,9 +153,15 @@ impl OwnKey {
 
     /// Removes the segment, if there is one: IPC_RMID.
     pub fn remove_segment(&self) {
-        if let Ok(segment) = Segment::find(self.0) {
-            let _ = segment.remove();
-        }
+        remove(self.0);
+    }
+}
+
+/// Only what this process has made: the key may be somebody else's by now.
+fn remove(key: Key) {
+    let Ok(segment) = Segment::find(key) else { return };
+    if segment.status().is_ok_and(|it| it.creator.cast_unsigned() == process::id()) {
+        let _ = segment.remove();
     }
 }
 

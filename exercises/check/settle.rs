@@ -27,6 +27,10 @@ impl Process {
     /// Where that file must not be read, with what is needed.
     pub fn settles(&mut self, syscall: i64) -> Now {
         loop {
+            // Once waited for, it is nobody's child any more.
+            if let Some(ended) = self.ended {
+                return Now::Ended(ended);
+            }
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             if let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
                 waitid(Id::Pid(self.pid), flags)
@@ -48,13 +52,13 @@ impl Process {
         names.filter(|name| *name != self.pid.to_string()).collect()
     }
 
-    fn sleeps_in(&self, thread: &str, syscall: i64) -> bool {
+    pub(crate) fn sleeps_in(&self, thread: &str, syscall: i64) -> bool {
         // The call's number while it sleeps, `running` while it does not.
         match fs::read_to_string(format!("/proc/{}/task/{thread}/syscall", self.pid)) {
             Ok(line) => line.split(' ').next() == Some(&syscall.to_string()),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => panic!(
-                "This check reads /proc/PID/task/TID/syscall of its own child, and may not: {error}. \
-                 kernel.yama.ptrace_scope must be 2 or less, 1 unless you are root."
+                "This check needs /proc/PID/task/TID/syscall of its own child, and may not read it: {error}. \
+                 sysctl kernel.yama.ptrace_scope must be 0 or 1, for root also 2."
             ),
             // The thread has just ended.
             Err(_) => false,

@@ -9,7 +9,6 @@ use std::panic;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -21,7 +20,7 @@ use crate::watchdog::print;
 /// With what status a process exits that may not be traced.
 const REFUSED: i32 = 77;
 
-/// After so many instructions, code does not come to an end. The longest solution has 5000.
+/// After so many instructions, code does not come to an end. A long solution has some thousands.
 const MOST: u32 = 100_000;
 
 /// Runs `work` while the test looks on after each machine instruction: see [`Process::step_through`].
@@ -34,14 +33,25 @@ pub fn one_step_at_a_time(work: impl FnOnce()) {
         // SAFETY: it does not return, and there is nothing to clean up.
         unsafe { libc::_exit(101) };
     }));
-    if let Err(errno) = ptrace::traceme() {
-        print(&format!("\n{}", what_it_needs(errno)));
+    if ptrace::traceme().is_err() {
+        // The test says what is needed.
         // SAFETY: as above.
         unsafe { libc::_exit(REFUSED) };
     }
     stop_here();
     work();
     stop_here();
+}
+
+/// What a process has come to that is stepped through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// One more instruction is done.
+    Instruction,
+    /// The end of what it calls [`one_step_at_a_time`]. It runs on from there.
+    End,
+    /// It sleeps in the system call that was asked about.
+    Sleep,
 }
 
 impl Process {
@@ -57,18 +67,101 @@ impl Process {
     /// Where ptrace(2) is refused or the processor cannot do it, with what is needed; and if the code
     /// comes to no end.
     pub fn step_through(&mut self, mut look: impl FnMut(u32)) -> Result<u32, Ended> {
-        refuse_where_atomics_never_succeed();
-        let thread = self.until_traced()?;
-        self.traced = Some(thread);
         for steps in 0..MOST {
-            if let Err(errno) = ptrace::step(thread, None) {
-                panic!("ptrace(PTRACE_SINGLESTEP): {errno}: this machine cannot do it");
+            match self.step()? {
+                Reached::Instruction => look(steps + 1),
+                Reached::End => return Ok(steps),
+                Reached::Sleep => unreachable!("`step` waits"),
             }
-            match waitpid(thread, Some(WaitPidFlag::__WALL)).expect("a traced thread") {
-                WaitStatus::Stopped(_, Signal::SIGTRAP) => look(steps + 1),
+        }
+        panic!(
+            "not at its end after {MOST} machine instructions: it waits, or goes round for ever"
+        );
+    }
+
+    /// Has it run `number` more instructions, and leaves it there: [`Reached::Instruction`], or
+    /// [`Reached::End`] if there were not so many.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    pub fn steps(&mut self, number: u32) -> Result<Reached, Ended> {
+        for _ in 0..number {
+            if self.step()? == Reached::End {
+                return Ok(Reached::End);
+            }
+        }
+        Ok(Reached::Instruction)
+    }
+
+    /// Has it run one instruction after the other until it sleeps in the system call with the number
+    /// `syscall`, or comes to its end, and says how many there were. [`Reached::Instruction`] if neither
+    /// has come after `most`. After [`Reached::Sleep`] it can only be killed.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    pub fn steps_until_asleep(&mut self, syscall: i64, most: u32) -> Result<(Reached, u32), Ended> {
+        for steps in 1..=most {
+            let thread = self.begin_step()?;
+            match self.reached(thread, Some(syscall))? {
+                Reached::Instruction => {}
+                other => return Ok((other, steps)),
+            }
+        }
+        Ok((Reached::Instruction, most))
+    }
+
+    /// Has it run on at its own speed, after [`Process::steps`], and waits until it comes to its end or
+    /// sleeps in the system call with the number `syscall`. After [`Reached::Sleep`] it can only be
+    /// killed.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    ///
+    /// # Panics
+    ///
+    /// If it is not being stepped through.
+    pub fn run_on(&mut self, syscall: i64) -> Result<Reached, Ended> {
+        let thread = self.traced.expect("it is stepped through");
+        ptrace::cont(thread, None).expect("it stands still");
+        self.reached(thread, Some(syscall))
+    }
+
+    fn step(&mut self) -> Result<Reached, Ended> {
+        let thread = self.begin_step()?;
+        self.reached(thread, None)
+    }
+
+    fn begin_step(&mut self) -> Result<Pid, Ended> {
+        let thread = match self.traced {
+            Some(thread) => thread,
+            None => {
+                refuse_where_atomics_never_succeed();
+                let thread = self.until_traced()?;
+                self.traced = Some(thread);
+                thread
+            }
+        };
+        if let Err(errno) = ptrace::step(thread, None) {
+            panic!("ptrace(PTRACE_SINGLESTEP): {errno}: this machine cannot do it");
+        }
+        Ok(thread)
+    }
+
+    /// Waits for what `thread`, which we have let go on, comes to.
+    fn reached(&mut self, thread: Pid, sleep: Option<i64>) -> Result<Reached, Ended> {
+        let flags = match sleep {
+            Some(_) => WaitPidFlag::__WALL | WaitPidFlag::WNOHANG,
+            None => WaitPidFlag::__WALL,
+        };
+        loop {
+            match waitpid(thread, Some(flags)).expect("a traced thread") {
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => return Ok(Reached::Instruction),
                 WaitStatus::Stopped(_, Signal::SIGSTOP) => {
                     self.let_go(None);
-                    return Ok(steps);
+                    return Ok(Reached::End);
                 }
                 // Such as a SIGSEGV: let it have its effect.
                 WaitStatus::Stopped(_, signal) => {
@@ -79,12 +172,15 @@ impl Process {
                     self.traced = None;
                     return Err(self.end());
                 }
+                WaitStatus::StillAlive => {
+                    if sleep.is_some_and(|it| self.sleeps_in(&thread.to_string(), it)) {
+                        return Ok(Reached::Sleep);
+                    }
+                    thread::yield_now();
+                }
                 other => panic!("not a step: {other:?}"),
             }
         }
-        panic!(
-            "not at its end after {MOST} machine instructions: it waits, or goes round for ever"
-        );
     }
 
     /// Waits until one of its threads has stopped for us. Only that one is traced, and only itself
@@ -99,7 +195,7 @@ impl Process {
                     Ok(WaitStatus::Stopped(thread, Signal::SIGSTOP)) => return Ok(thread),
                     Ok(WaitStatus::Exited(_, REFUSED)) => {
                         self.ended = Some(Ended::Exited(REFUSED));
-                        panic!("{}", what_it_needs(Errno::EPERM));
+                        panic!("{}", what_it_needs());
                     }
                     Ok(WaitStatus::Exited(_, status)) => {
                         self.ended = Some(Ended::Exited(status));
@@ -124,15 +220,16 @@ impl Process {
     }
 }
 
-/// What to say where ptrace(2) is refused.
-fn what_it_needs(errno: Errno) -> String {
+/// What to say where ptrace(2) is refused: traceme(2) has no other error than EPERM.
+fn what_it_needs() -> String {
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
-    let scope = scope.map_or("not there".into(), |it| it.trim().to_owned());
+    let scope = scope.map_or("has none".into(), |it| format!("says {}", it.trim()));
     format!(
-        "This check needs ptrace(2), to run your code one machine instruction at a time: {errno}.\n\
-         - kernel.yama.ptrace_scope must be 2 or less, 1 unless you are root; here it is {scope}. \
+        "This check needs ptrace(2), to run your code one machine instruction at a time, and gets EPERM.\n\
+         - sysctl kernel.yama.ptrace_scope must be 0 or 1, for root also 2; this kernel {scope}. \
          A 3 stays until the next boot.\n\
-         - A container needs a seccomp profile that allows ptrace, or --cap-add SYS_PTRACE.\n"
+         - A container needs a seccomp profile that allows ptrace, such as Docker's own since Linux 4.8, \
+         or --cap-add SYS_PTRACE.\n"
     )
 }
 

@@ -1,20 +1,16 @@
 //! An end for checks that never come to one.
 
-use std::mem::ManuallyDrop;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use crate::memory::Directory;
+/// How to clean up in this process. What a watchdog ends runs no destructors.
+static CLEANERS: Mutex<Vec<Box<dyn Fn() + Send>>> = Mutex::new(Vec::new());
 
-/// The directories of this process. What a watchdog ends runs no destructors, so it removes them.
-static DIRECTORIES: Mutex<Vec<ManuallyDrop<Directory>>> = Mutex::new(Vec::new());
-
-/// Notes a directory that is to be removed if a watchdog bites.
-pub(crate) fn at_the_bite(directory: Directory) {
-    let mut directories = DIRECTORIES.lock().unwrap_or_else(|it| it.into_inner());
-    directories.push(ManuallyDrop::new(directory));
+/// Notes what is to be done if a watchdog bites, maybe long after there was anything to do.
+pub(crate) fn at_the_bite(clean: impl Fn() + Send + 'static) {
+    CLEANERS.lock().unwrap_or_else(|it| it.into_inner()).push(Box::new(clean));
 }
 
 /// Ends the whole test program with `message`, unless what this returns is dropped within `seconds`.
@@ -27,8 +23,8 @@ pub fn watchdog(seconds: u64, message: &'static str) -> impl Drop {
         if receiver.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout) {
             // Not `eprintln`: the harness keeps that until the end of a test, and this one has none.
             print(&format!("\nStopped after {seconds} s: {message}\n"));
-            for directory in DIRECTORIES.lock().unwrap_or_else(|it| it.into_inner()).iter() {
-                directory.remove();
+            for clean in CLEANERS.lock().unwrap_or_else(|it| it.into_inner()).iter() {
+                clean();
             }
             std::process::exit(124);
         }

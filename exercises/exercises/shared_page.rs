@@ -32,6 +32,7 @@ mod tests {
 
     #[test]
     fn the_parent_finds_what_the_child_has_stored() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let page = page();
         assert_eq!(page.load(0), 0, "the first word of a new page");
 

@@ -3,15 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod company;
+pub mod meeting;
 mod steps;
 
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 
 use common::error::errno_of;
-use common::{Error, Result};
+use common::{Error, Refusal, Result};
 use nix::errno::Errno;
 
 pub use company::Company;
@@ -60,6 +62,47 @@ pub fn answer<T>(result: &Result<T>) -> String {
         Ok(_) => "ok".into(),
         Err(error) => error.errno().map_or_else(|| error.to_string(), |it| format!("{it:?}")),
     }
+}
+
+/// The numbers that follow these options on the command line; where one is not there, its default.
+///
+/// # Errors
+///
+/// Refused if there is anything else.
+pub fn options<const N: usize>(known: [(&str, i32); N]) -> Result<[i32; N]> {
+    let mut numbers = known.map(|(_, default)| default);
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        let place = known.iter().position(|(name, _)| word == *name);
+        // Also as ipcs prints a key: 0x and hexadecimal.
+        let number = words.next().and_then(|it| match it.to_str()?.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok().map(u32::cast_signed),
+            None => it.to_str()?.parse().ok(),
+        });
+        let (Some(place), Some(number)) = (place, number) else {
+            let usage = known.map(|(name, default)| format!("[{name} {default}]")).join(" ");
+            let word = word.to_string_lossy();
+            return Err(refused("main", &word, &format!("the arguments are {usage}")));
+        };
+        numbers[place] = number;
+    }
+    Ok(numbers)
+}
+
+/// `call` was not made on `object`, for the reason `why`.
+#[must_use]
+pub fn refused(call: &'static str, object: &str, why: &str) -> Error {
+    Error::refused(call, object, Refusal::Other(why.into()))
+}
+
+/// Opens the same file again, for reading and writing, whatever `file` may: open(2) of /proc/self/fd.
+///
+/// # Errors
+///
+/// `EACCES` if its mode forbids it, `ENOENT` without /proc.
+pub fn open_again(file: &File) -> Result<File> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    File::options().read(true).write(true).open(&path).on("open", path)
 }
 
 /// The page faults of this process so far that needed no disk: getrusage(2) `ru_minflt`.
@@ -111,7 +154,7 @@ pub fn wait_for(word: &common::SharedU32, child: &mut terminal::process::Child) 
     while word.load(Acquire) == 0 {
         common::sync::futex::wait(word, 0, std::time::Duration::from_millis(100));
         if word.load(Acquire) == 0 && !child.is_running()? {
-            let refusal = common::Refusal::Other("the child has ended too early".into());
+            let refusal = Refusal::Other("the child has ended too early".into());
             return Err(Error::refused("futex", "the child's word", refusal));
         }
     }

@@ -146,6 +146,9 @@ fn on_errno(error: &Error, errno: Errno) -> String {
         ("fcntl(F_SETLEASE)", _) => {
             "only the owner of a file on a local file system may ask who writes to it"
         }
+        ("bind", Errno::EADDRINUSE) => {
+            "somebody listens there, or it is no socket: end the other program, or name another path"
+        }
         ("fcntl(F_OFD_SETLK)", Errno::EAGAIN | Errno::EACCES) => {
             "another process is this side of the ring: end it, or name another file"
         }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError as Silence};
@@ -28,14 +28,14 @@ use nix::unistd::Pid;
 /// an error.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The folder of the workspace.
+/// The directory of the workspace.
 ///
 /// # Panics
 ///
-/// Never: the package lies in a folder of the workspace.
+/// Never: the package lies in a directory of the workspace.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a folder").to_owned()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("a directory").to_owned()
 }
 
 /// A command that runs the program `name` of this workspace, which is built first if it must be.
@@ -89,6 +89,35 @@ fn command(built: &Programs, name: &str) -> Command {
     // A panic's backtrace would only be in the way, and must not appear anyhow.
     command.env("RUST_BACKTRACE", "0");
     command
+}
+
+/// Compiles `NAME.c` of checks/e2e/peers into `directory`, and returns the program; `None`, after a message,
+/// without a C compiler, which is a failure where the environment variable `CI` is set.
+///
+/// # Panics
+///
+/// If it does not compile without a warning.
+#[must_use]
+pub fn peer(name: &str, directory: &Path) -> Option<PathBuf> {
+    static COMPILED: AtomicI32 = AtomicI32::new(0);
+    if Command::new("cc").arg("--version").output().is_err() {
+        let may_skip = std::env::var_os("CI").is_none();
+        assert!(may_skip, "there is no C compiler `cc`, and CI is set: all must run there");
+        skip(&format!("what needs {name}.c, because there is no C compiler `cc`"));
+        return None;
+    }
+    std::fs::create_dir_all(directory).expect("a directory for the C programs");
+    let source = workspace().join("checks/e2e/peers").join(name).with_extension("c");
+    // Under another name first: another test may be using the program.
+    let number = COMPILED.fetch_add(1, Ordering::Relaxed);
+    let unfinished = directory.join(format!("{name}.{}.{number}", std::process::id()));
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-o"]).arg(&unfinished).arg(source);
+    // Before version 2.34 of glibc, shm_open is in a library of its own.
+    let _ = Running::start(cc.arg("-lrt")).finish().exited(0);
+    let program = directory.join(name);
+    std::fs::rename(&unfinished, &program).expect("the C program");
+    Some(program)
 }
 
 /// Runs `program` with `args` to its end, with nothing on stdin.

@@ -23,11 +23,12 @@ use terminal::{Stop, Terminal};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 26] = [
+const TESTS: [(&str, Test); 27] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
+    ("a semaphore that vanishes between two calls is made anew", semaphore_that_vanishes),
     ("a set of more than one semaphore is refused", semaphore_of_a_stranger),
     ("a killed holder's semaphore is given back, its data is not", semaphore_of_the_killed),
     ("a mutex keeps processes apart", mutex_keeps_apart),
@@ -135,6 +136,29 @@ fn semaphore_never_initialised(_: &mut Terminal) -> Result<(), Stop> {
     let error = found.expect_err("nobody has set its count");
     expect("refused", error.refusal() == Some(&Refusal::NeverInitialised));
     Ok(())
+}
+
+fn semaphore_that_vanishes(terminal: &mut Terminal) -> Result<(), Stop> {
+    let key = Key::Number(0x5e3d_0000 | (std::process::id() & 0xffff).cast_signed());
+    let enough = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let child = start_child(terminal, |_| {
+        while enough.get(0) == 0 {
+            // Only sets of its own are removed, so that the other's is never removed half made.
+            if let Ok(semaphore) = Semaphore::create(key, 0o600) {
+                let _ = semaphore.remove();
+            }
+        }
+        Ok(())
+    })?;
+    // Many times, because each has its chance to meet the other between two of its calls.
+    let found = (0..20_000).try_for_each(|_| {
+        // It may be the other's, and removed by now.
+        let _ = Semaphore::open_or_create(key, 0o600)?.remove();
+        Ok(())
+    });
+    enough.writer().set(0, 1);
+    child.wait(terminal)?;
+    found
 }
 
 fn semaphore_of_a_stranger(_: &mut Terminal) -> Result<(), Stop> {

@@ -18,7 +18,7 @@
 //! Hans Boehm, "Can Seqlocks Get Along With Programming Language Memory Models?" (MSPC 2012). The
 //! package `model` has loom check them: with all four it finds no torn snapshot, without any one it does.
 
-use super::atomic::{AtomicU32, Ordering, fence, spin_loop};
+use crate::atomic::{AtomicU32, Ordering, fence, spin_loop};
 
 /// `WORDS` 32-bit words that are published together. All zeros is a valid start: zeros, published.
 #[derive(Debug)]

@@ -17,7 +17,7 @@
 //! publication is shown. So one overtaking is as much as the reader can allow, and it has to be the
 //! last thing that it looks at.
 
-use super::atomic::{AtomicU32, Ordering, fence, spin_loop};
+use crate::atomic::{AtomicU32, Ordering, fence, spin_loop};
 
 /// `WORDS` 32-bit words that are published together. All zeros is a valid start: zeros, published.
 #[derive(Debug)]

@@ -1,8 +1,12 @@
 //! The programs of the package lessons, run as real processes. One file for each group of lessons/README.md.
 
+use std::path::Path;
+use std::process::Command;
+
 use e2e::{Outcome, Running, example};
 
 mod crashes;
+mod layout;
 mod names;
 mod pages;
 mod ring_hostile;
@@ -25,9 +29,22 @@ fn prints(name: &str, lines: &[&str]) -> Outcome {
     outcome
 }
 
+/// A command that runs a C program of checks/e2e/peers; `None` without a C compiler.
+fn peer(name: &str) -> Option<Command> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lessons");
+    e2e::peer(name, &directory).map(Command::new)
+}
+
 /// The halves of a pair may be longer: they have two terminals to narrate. So may what has both in one.
-const PAIRS: &[&str] =
-    &["posix-writer", "posix-reader", "ring-send", "ring-receive", "ring-or-pipe"];
+const PAIRS: &[&str] = &[
+    "posix-writer",
+    "posix-reader",
+    "memfd-owner",
+    "memfd-guest",
+    "ring-send",
+    "ring-receive",
+    "ring-or-pipe",
+];
 
 #[test]
 fn every_lesson_is_short_has_its_header_and_stands_in_the_table() {

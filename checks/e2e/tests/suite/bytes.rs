@@ -38,7 +38,7 @@ fn a_segment_holds_the_bytes_of_the_c_struct() {
 
 #[test]
 fn a_file_holds_the_bytes_of_the_c_struct() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("conn_stat");
     let path = path.to_str().expect("a path in UTF-8");
     let _ = run("mmap-file-writer", [path, "-n", "7", "-i", "0s"]).exited(0);
@@ -52,7 +52,7 @@ fn a_file_holds_the_bytes_of_the_c_struct() {
 
 #[test]
 fn python_reads_the_file_with_struct_unpack() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().join("conn_stat");
     let written = [path.as_os_str(), "-n".as_ref(), "300".as_ref(), "-i".as_ref(), "0s".as_ref()];
     let _ = run("mmap-file-writer", written).exited(0);

@@ -16,24 +16,17 @@ use crate::observe::{counts_from_the_start, counts_printed, counts_seen, record}
 /// More ticks than any test waits for: the program runs until the test ends it.
 const ENDLESS: u32 = 1_000_000_000;
 
-/// The folder with the compiled C programs; `None`, after a message, without a C compiler, which is
+/// The directory with the compiled C programs; `None`, after a message, without a C compiler, which is
 /// a failure where the environment variable `CI` is set.
 ///
-/// It is cargo's folder for the temporary files of tests, which `cargo clean` removes: what is
-/// compiled once for all tests can't be in a folder that one of them owns.
+/// It is cargo's directory for the temporary files of tests, which `cargo clean` removes: what is
+/// compiled once for all tests can't be in a directory that one of them owns.
 pub(crate) fn peers() -> Option<&'static Path> {
     static COMPILED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let compiled = COMPILED.get_or_init(|| {
-        if Command::new("cc").arg("--version").output().is_err() {
-            let may_skip = std::env::var_os("CI").is_none();
-            assert!(may_skip, "there is no C compiler `cc`, and CI is set: all must run there");
-            e2e::skip("the tests with C as a partner, because there is no C compiler `cc`");
-            return None;
-        }
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
-        std::fs::create_dir_all(&folder).expect("a folder for the C programs");
         for name in PEERS {
-            compile(name, &folder);
+            e2e::peer(name, &folder)?;
         }
         Some(folder)
     });
@@ -42,16 +35,6 @@ pub(crate) fn peers() -> Option<&'static Path> {
 
 const PEERS: [&str; 7] =
     ["sysv_write", "sysv_read", "file_write", "file_read", "layout", "ring_send", "ring_receive"];
-
-fn compile(name: &str, folder: &Path) {
-    let source = e2e::workspace().join("checks/e2e/peers").join(name).with_extension("c");
-    // Under another name first: a second run of the tests may be using the program.
-    let unfinished = folder.join(format!("{name}.{}", std::process::id()));
-    let mut cc = Command::new("cc");
-    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-o"]).arg(&unfinished).arg(source);
-    let _ = Running::start(&mut cc).finish().exited(0);
-    std::fs::rename(&unfinished, folder.join(name)).expect("the C program");
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Language {
@@ -80,7 +63,7 @@ impl Place {
     }
 
     fn file() -> Self {
-        File(tempfile::tempdir().expect("a folder"))
+        File(tempfile::tempdir().expect("a directory"))
     }
 
     fn start(&self, half: Half, language: Language, ticks: u32, milliseconds: u32) -> Running {

@@ -26,7 +26,7 @@ struct Place(TempDir);
 
 impl Place {
     fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        Self(tempfile::tempdir().expect("a directory"))
     }
 
     fn file(&self) -> PathBuf {
@@ -106,7 +106,7 @@ fn the_file_stays_with_the_last_record_in_it() {
     let reader = place.done(READER, "-n 3 -i 0s --wait 0s");
     assert_eq!(reader.stdout, "ip = 127.0.0.1, count: 20\n".repeat(3));
     assert_eq!(place.bytes(), before, "a reader changes nothing");
-    let left: Vec<_> = fs::read_dir(place.0.path()).expect("a folder").collect();
+    let left: Vec<_> = fs::read_dir(place.0.path()).expect("a directory").collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
 

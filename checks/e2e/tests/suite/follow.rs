@@ -38,7 +38,7 @@ fn a_follower_of_a_segment_shows_the_changes_and_the_end() {
 
 #[test]
 fn a_follower_of_a_file_shows_the_changes_and_the_end() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("record");
     let file = file.to_str().expect("a name");
     let mut reader = start("mmap-file-reader", ["--follow", file, "-i", "20ms"]);
@@ -104,7 +104,7 @@ fn a_writer_that_wakes_nobody_is_seen_within_the_interval() {
 #[test]
 fn a_follower_notices_a_killed_writer() {
     let key = TestKey::new();
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("record");
     let file = file.to_str().expect("a name");
     let key_arg = key.arg();

@@ -113,10 +113,12 @@ fn packages() -> Vec<PathBuf> {
     packages
 }
 
-/// README.md, CONTRIBUTING.md, lessons/README.md and every page under docs/.
+/// README.md, CONTRIBUTING.md, those of the lessons and the exercises, and every page under docs/.
 pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<_> =
-        ["README.md", "CONTRIBUTING.md", "lessons/README.md"].map(|it| workspace().join(it)).into();
+        ["README.md", "CONTRIBUTING.md", "lessons/README.md", "exercises/README.md"]
+            .map(|it| workspace().join(it))
+            .into();
     let mut directories = vec![workspace().join("docs")];
     while let Some(directory) = directories.pop() {
         for entry in

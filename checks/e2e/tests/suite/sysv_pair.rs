@@ -185,7 +185,7 @@ fn a_key_in_hexadecimal_is_the_same_key() {
 
 #[test]
 fn a_file_and_a_project_id_name_a_segment_too() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("name");
     std::fs::write(&file, "").expect("a file");
     let file = file.to_str().expect("a path in UTF-8");

@@ -550,7 +550,7 @@ fn kind(words: &[&str], at: usize) -> Option<Kind> {
         // When a process was started, in ticks.
         "at" | "lease" if number && words.contains(&"started") => Some(Kind::Any),
         "-" if number && before(2) == "lesson" => Some(Kind::Pid),
-        "9" | "KILL" if number && words[0] == "kill" => Some(Kind::Pid),
+        "9" | "INT" | "KILL" if number && words[0] == "kill" => Some(Kind::Pid),
         "segment" | "id" | "m" if number => Some(Kind::Shmid),
         // Lines of strace: shmget(KEY, ...) = SHMID, shmat(SHMID, ...).
         "=" if number && words[0] == "shmget" => Some(Kind::Shmid),
@@ -559,6 +559,8 @@ fn kind(words: &[&str], at: usize) -> Option<Kind> {
         "," if before(2) == "IPC_STAT" => Some(Kind::Any),
         // How old a record is.
         "changed" if after == "ago" => Some(Kind::Any),
+        // Whoever runs the programs.
+        "uid" if number => Some(Kind::Any),
         "key" | "k" if number => Some(Kind::Key),
         _ if key.is_some_and(|it| it.len() == 8 && is_hexadecimal(it) && it != "00000000") => {
             Some(Kind::Key)

@@ -122,6 +122,7 @@ rows! {
         cure: "start the writer again, with `--join` if it is to count on",
     }
     file_reader_is_killed {
+        listed: false,
         how: Steps(|| {
             let folder = Folder::new();
             let mut writer = folder.program("mmap-file-writer");
@@ -135,20 +136,17 @@ rows! {
             let last = run_in(&folder, "mmap-file-reader", &["f", "-n", "1", "-i", "0s"]);
             Some(last)
         }),
-        program: "mmap-file-reader", symptom: "the file reader is killed",
+        program: "mmap-file-reader",
         status: 0, says: "munmap: unmapped",
-        cause: "the kernel unmaps for a process that is gone, and the writer goes on",
-        cure: "start the reader again",
     }
     reader_is_killed_before_any_writer {
+        listed: false,
         how: after(
             "shm-sysv-reader --key 5678 -i 1h > log 2>&1 & while ! grep -q count log; do :; done; kill -9 $!",
             "ipcrm -m $(sed -n \"s/^shmget: segment \\([0-9]*\\),.*/\\1/p\" log) && shm-sysv-writer --key 5678 --exclusive -n 0",
         ),
-        program: "shm-sysv-reader", symptom: "a segment is there, although no writer has run",
+        program: "shm-sysv-reader",
         status: 0, says: "shmget: segment N, 68 bytes, mode 0600, created", changes: true,
-        cause: "the reader came first, made the segment, and was killed before it could remove it",
-        cure: "`ipcrm -m` with the id that its line `shmget: segment` shows, or that `ipcs -m` lists with 0 in the column nattch",
     }
     lifecycle_is_killed {
         how: Steps(|| {

@@ -15,7 +15,6 @@ use crate::wrong::{Folder, Seen, Within, inside, rows, sh};
 // Whatever goes wrong, m/long keeps its 99 bytes.
 const FULL: &str = "mkdir m; mount -t tmpfs -o size=4k tmpfs m; truncate -s 68 m/hole; truncate -s 99 m/long; head -c 4096 /dev/zero > m/full; trap \"test \\$(stat -c %s m/long) = 99 || exit 9\" EXIT";
 const LIMIT: &str = "echo 1 > /proc/sys/kernel/shmmni; ipcmk -M 10 > /dev/null";
-const OUTPUT: &str = "stdout goes to a disk that is full";
 
 rows! {
     file_cut_off_under_the_reader {
@@ -30,14 +29,14 @@ rows! {
         cause: "the file system of the directory `m` is full; the record is written before the file gets its name, so no file is left",
     }
     file_size_limit {
+        listed: false,
         how: sh("ulimit -f 0; mmap-file-writer f"), program: "mmap-file-writer",
         says: "error: write, f: EFBIG (File too large)\n  help: the limit of file sizes is too low: `ulimit -f` shows it",
-        cause: "an administrator or a shell's start-up file set a limit (as `ulimit -f 0` does); the program blocks the SIGXFSZ that would kill it",
     }
     output_full_of_the_writer {
+        listed: false,
         how: sh("shm-sysv-writer --key 5678 > /dev/full"), changes: true,
         says: "error: write, stdout: ENOSPC (No space left on device)\n  help: see where the output goes to",
-        cause: OUTPUT,
     }
     too_many_segments_for_the_writer {
         how: inside(Within::Ipc, LIMIT, "shm-sysv-writer --key 5678"),
@@ -45,6 +44,7 @@ rows! {
         cause: "segments outlive their processes, and the limit (SHMMNI) counts them all",
     }
     no_address_space_for_the_writer {
+        listed: false,
         how: Steps(|| {
             let key = TestKey::new();
             let seen = short_of_memory("shm-sysv-writer", &["--key", &key.arg()]);
@@ -53,13 +53,12 @@ rows! {
         }),
         program: "shm-sysv-writer",
         says: "error: shmat, segment N: ENOMEM (Cannot allocate memory)\n  help: this process has no address space left: `ulimit -v` shows its limit",
-        cause: "an administrator or a batch system limits it (RLIMIT_AS); the segment that was just created is removed again",
     }
     too_many_processes {
+        listed: false,
         how: inside(Within::Nobody, "", "sudo -u nobody prlimit --nproc=0 mmap-fork-demo"),
         program: "mmap-fork-demo",
         says: "error: fork, this process: EAGAIN (Resource temporarily unavailable)\n  help: the limit of processes is reached: `ulimit -u` shows it",
-        cause: "fork(2) counts all processes of the user (RLIMIT_NPROC)",
     }
 }
 

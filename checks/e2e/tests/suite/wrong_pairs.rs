@@ -13,6 +13,8 @@ use crate::wrong::How::Steps;
 use crate::wrong::{ENDED_BY_TEST, Folder, Within, after, inside, rows, sh};
 use crate::wrong_signals::{count_in, held_up};
 
+const REPLACED: &str = "start it again; `/proc/PID/maps` shows the old file as `(deleted)`";
+
 rows! {
     second_reader_of_a_writer {
         how: Steps(|| {
@@ -71,6 +73,7 @@ rows! {
         cure: "start the second with `--join`; `--exclusive` makes it an error; `ipcs -m -p` shows who was there last",
     }
     two_readers {
+        listed: false,
         how: Steps(|| {
             let key = TestKey::new();
             let arg = key.arg();
@@ -83,8 +86,6 @@ rows! {
         }),
         program: "shm-sysv-reader",
         status: 0, says: "segment N is gone: it was removed meanwhile",
-        cause: "another reader ended first and removed the segment; this one has shown all that it wanted to, because the memory stays until the last detach",
-        cure: "`--keep` for all readers but one",
     }
     file_replaced_under_the_reader {
         how: Steps(|| {
@@ -107,7 +108,7 @@ rows! {
         program: "mmap-file-reader",
         status: ENDED_BY_TEST, says: "f has been replaced: the name is another file's now, and the old one is mapped here",
         cause: "somebody moved another file over it (`mv`, most editors); the count stands still, although a writer of the file runs",
-        cure: "start the reader again; `/proc/PID/maps` shows the old file as `(deleted)`",
+        cure: REPLACED,
     }
     writer_is_missing {
         // Elsewhere, a test beside this one may hold a removed segment.
@@ -134,7 +135,7 @@ rows! {
         program: "mmap-file-writer",
         status: ENDED_BY_TEST, says: "f has been replaced: the name is another file's now, and the old one is mapped here",
         cause: "the same under the writer: it goes on in the old file, which nobody finds",
-        cure: "start the writer again",
+        cure: REPLACED,
     }
     file_overwritten_under_the_writer {
         how: Steps(|| {
@@ -156,10 +157,10 @@ rows! {
         cause: "a file stays when its writer ends; its last count is shown", cure: "start a writer",
     }
     hostile_text_in_a_file {
+        listed: false,
         how: after("printf '\\001\\000\\000\\000\\033[2J\\033]0;owned\\007\\r\\n\\377%047d' 0 > f", "mmap-file-reader f -n 1 --wait 0s"),
         symptom: "the ip is full of backslashes",
         status: 0, says: "ip = \\u{1b}[2J\\u{1b}]0;owned\\u{7}\\r\\n\\xff00000000000000000000000000000000000000000000000, count: 1",
-        cause: "somebody wrote a text that would clear your screen, and left out the NUL at its end", cure: "nothing happens: it is shown in harmless letters",
     }
 }
 

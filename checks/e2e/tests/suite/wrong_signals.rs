@@ -51,6 +51,7 @@ rows! {
         cause: "no child is left behind", cure: ONCE,
     }
     ctrl_c_while_nobody_reads_the_reader {
+        listed: false,
         how: Steps(|| {
             let key = TestKey::new();
             let seen = stopped_while_full("shm-sysv-reader", &["-k", &key.arg(), "-i", "0s"], "shmat: ");
@@ -59,9 +60,9 @@ rows! {
         }),
         program: "shm-sysv-reader",
         status: 130, says: "stopped by SIGINT",
-        cause: "the same with a full pipe; the segment is removed", cure: ONCE,
     }
     ctrl_c_while_a_child_is_stopped {
+        listed: false,
         how: Steps(|| Some(with_stopped_child(|parent, child| {
             kill(parent, Signal::SIGINT).expect("the parent waits");
             let deadline = Instant::now() + DEADLINE;
@@ -72,19 +73,18 @@ rows! {
         }))),
         program: "mmap-fork-demo",
         status: 130, says: "stopped by SIGINT",
-        cause: "while somebody has stopped the child (SIGSTOP), too: it is killed and reaped", cure: ONCE,
     }
     child_is_stopped {
+        listed: false,
         how: Steps(|| Some(with_stopped_child(|_, child| {
             kill(child, Signal::SIGCONT).expect("the child is there");
         }))),
         status: 0,
         program: "mmap-fork-demo",
         says: "child N is stopped by SIGSTOP: kill -CONT N lets it go on",
-        cause: "the parent waits for a child that somebody has stopped, so it says for whom",
-        cure: "as it says, or Ctrl-C",
     }
     started_with_nohup {
+        listed: false,
         how: Steps(|| {
             let (folder, key) = (Folder::new(), TestKey::new());
             let mut shell = Command::new("sh");
@@ -98,10 +98,8 @@ rows! {
             writer.signal(Signal::SIGTERM);
             Some(writer.finish().into())
         }),
-        program: "shm-sysv-writer", symptom: "Ctrl-C or closing the terminal does not end the program",
+        program: "shm-sysv-writer",
         status: ENDED_BY_TEST, says: "stopped by SIGTERM",
-        cause: "`nohup` has it ignore SIGHUP, and a shell script that starts it in the background has it ignore SIGINT",
-        cure: "`kill PID`; the first line on stderr names the PID",
     }
     head_ends_the_reader {
         how: sh("{ shm-sysv-reader --key 5678 -n 1000000 -i 0s; echo status $? >&2; } | head -n 1"), status: 0,

@@ -1,0 +1,65 @@
+//! The owner of a segment lets its group read it. From then on the segment belongs to root, and its
+//! owner may not even look at it.
+//!
+//! Question: IPC_SET changes owner and mode. Why is there no such call for the size?
+
+#![forbid(unsafe_code)]
+
+use lab::{Permissions, ipc_set, ipc_stat};
+
+const GROUP_READS: u32 = 0o040;
+
+/// Lets the group read the segment `id`, and changes nothing else.
+fn let_the_group_read(id: i32) -> nix::Result<()> {
+    // TODO: shmctl(2), IPC_SET takes all three over: uid, gid and mode. What are the other two here, and
+    // what was the mode before?
+    let new = Permissions { mode: 0o600 | GROUP_READS, ..Permissions::default() };
+    ipc_set(id, new)
+}
+
+fn main() {
+    // There is no segment with a negative id.
+    println!("shmctl, segment -1: {:?}", let_the_group_read(-1).expect_err("no segment"));
+    println!("shmctl, segment -1: {:?}", ipc_stat(-1).expect_err("no segment"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::sysv::Segment;
+    use lab::OwnKey;
+
+    fn check(before: Permissions) {
+        let own = OwnKey::new();
+        let id = Segment::create(own.key(), 68, 0o600).expect("a segment").id();
+        // Whoever has made a segment may give it away, and may still change it.
+        ipc_set(id, before).expect("given away");
+
+        let_the_group_read(id).expect("changed");
+
+        let after = ipc_stat(id).expect("it is there");
+        let expected = Permissions { mode: before.mode | GROUP_READS, ..before };
+        assert!(after.uid == expected.uid, "it belonged to {}, now to {}", before.uid, after.uid);
+        assert!(after.gid == expected.gid, "its group was {}, now {}", before.gid, after.gid);
+        assert!(
+            after.mode == expected.mode,
+            "the mode was {:03o}, now it is {:03o}, and should be {:03o}",
+            before.mode,
+            after.mode,
+            expected.mode
+        );
+    }
+
+    #[test]
+    fn its_owner_keeps_it() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
+        check(Permissions { uid: 54321, gid: 54322, mode: 0o600 });
+    }
+
+    #[test]
+    fn what_the_others_may_do_stays_as_it_is() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
+        check(Permissions { uid: 54321, gid: 54322, mode: 0o602 });
+        check(Permissions { uid: 54321, gid: 54322, mode: 0o420 });
+    }
+}

@@ -1,0 +1,117 @@
+//! A buffer that two processes share becomes too small. One of them makes its mapping longer, which
+//! mremap(2) says went well. Its first store to the new page is a SIGBUS.
+//!
+//! Question: who has pointers into the old pages, and what becomes of those?
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+
+use common::Result;
+use common::mapping::Region;
+use common::proc::page_size;
+use nix::sys::mman::{MapFlags, ProtFlags};
+
+/// Memory that others have too, and that any of them may make longer.
+struct Buffer {
+    /// A memfd of whole pages: the object. It never becomes shorter.
+    memory: File,
+    /// This process's view of it, maybe of its first pages only.
+    pages: Region,
+}
+
+impl Buffer {
+    /// Maps the first page.
+    fn open(memory: File) -> Result<Self> {
+        let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let pages = Region::map(page_size(), rights, MapFlags::MAP_SHARED, Some((&memory, 0)))?;
+        Ok(Self { memory, pages })
+    }
+
+    /// Sees to it that this process has `pages` pages. Others may have more already.
+    fn grow(&mut self, pages: usize) -> io::Result<()> {
+        // TODO: the mapping grows. What else has to? And what if others have made it longer still?
+        // `resize` is mremap(2).
+        self.pages.resize(pages * page_size()).map_err(io::Error::other)
+    }
+
+    /// Maps all that others have added meanwhile.
+    fn follow(&mut self) -> io::Result<()> {
+        // TODO: how long is it now? Nobody tells us, so ask the kernel.
+        Ok(())
+    }
+}
+
+fn new_memory() -> File {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let memory = File::from(memfd_create(c"buffer", MFdFlags::MFD_CLOEXEC).expect("a memfd"));
+    memory.set_len(page_size() as u64).expect("one page");
+    memory
+}
+
+fn main() {
+    let mut buffer = Buffer::open(new_memory()).expect("mapped");
+    buffer.grow(2).expect("grown");
+    buffer.follow().expect("followed");
+    let object = buffer.memory.metadata().expect("fstat").len();
+    println!("The mapping has {} bytes, the object has {object}.", buffer.pages.size());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lab::{Ended, Process};
+
+    #[test]
+    fn role() {
+        if lab::role() == "other" {
+            let mut buffer = Buffer::open(lab::given().into()).expect("mapped");
+            let pages = lab::argument("PAGES").parse().expect("a number");
+            buffer.grow(pages).expect("grown");
+            assert_eq!(buffer.pages.load(0), 7, "the first page is as it was");
+            buffer.pages.store(pages * page_size() - 4, 8);
+        }
+    }
+
+    /// Has another process grow the buffer, and store 8 at the end of the last page.
+    fn other_grows(buffer: &Buffer, pages: usize) {
+        let memory = buffer.memory.try_clone().expect("a descriptor").into();
+        let mut other = Process::start_with("other", &[("PAGES", &pages.to_string())], memory);
+        let ended = other.end();
+        assert!(ended == Ended::Exited(0), "another process grows to {pages} pages: {ended}");
+    }
+
+    fn buffer() -> Buffer {
+        let buffer = Buffer::open(new_memory()).expect("mapped");
+        buffer.pages.store(0, 7);
+        buffer
+    }
+
+    #[test]
+    fn what_another_process_has_added_is_here_too() {
+        let _dog = lab::watchdog(60, "the other process does not end");
+        let mut buffer = buffer();
+        for pages in [2, 5] {
+            other_grows(&buffer, pages);
+            buffer.follow().expect("followed");
+            let (has, needs) = (buffer.pages.size(), pages * page_size());
+            assert!(has == needs, "{needs} bytes are there by now, and {has} are mapped here");
+            let found = [0, needs - 4].map(|offset| buffer.pages.load(offset));
+            assert!(found == [7, 8], "7 was there, another process has stored 8, found: {found:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_takes_pages_away_from_others() {
+        let _dog = lab::watchdog(60, "the other process does not end");
+        let mut buffer = buffer();
+        other_grows(&buffer, 4);
+        buffer.grow(2).expect("grown");
+        let length = buffer.memory.metadata().expect("fstat").len();
+        let pages = length / page_size() as u64;
+        assert!(pages == 4, "others have 4 pages, and growing to 2 leaves them {pages}");
+        assert!(buffer.pages.size() >= 2 * page_size(), "grown to {} bytes", buffer.pages.size());
+        other_grows(&buffer, 3);
+    }
+}

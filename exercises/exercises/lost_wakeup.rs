@@ -1,0 +1,84 @@
+//! A reader looks at a count, finds nothing new, and goes to sleep. Now and then it sleeps through a change:
+//! through the one that came after its look and before its sleep.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Duration;
+
+use common::sync::futex;
+use common::{SharedU32, Writer, shared_record};
+
+shared_record! {
+    pub struct Counter {
+        count: SharedU32,
+    }
+}
+
+const FOR_EVER: Duration = Duration::MAX;
+
+/// Returns the count as soon as it is no longer `seen`, and sleeps until then.
+fn next(counter: &Counter, seen: u32) -> u32 {
+    loop {
+        let now = counter.count.load(Acquire);
+        if now != seen {
+            return now;
+        }
+
+        // TODO: FUTEX_WAIT puts us to sleep if the word still is what we pass. Which value must that be?
+        futex::wait(&counter.count, counter.count.load(Acquire), FOR_EVER);
+    }
+}
+
+/// Stores a new count, and wakes all who wait for it.
+fn change(counter: Writer<'_, Counter>, count: u32) {
+    counter.field(|it| &it.count).store(count, Release);
+    futex::wake(&counter.count, u32::MAX);
+}
+
+fn main() {
+    let lab = lab::Lab::<Counter>::new();
+    change(lab.shared.writer(), 7);
+    println!("It was 6, and now it is {}.", next(&lab.shared, 6));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lab::{Ended, Lab, Reached};
+
+    #[test]
+    fn role() {
+        if lab::role() == "reader" {
+            let counter = lab::attach::<Counter>();
+            lab::one_step_at_a_time(|| assert_eq!(next(&counter, 0), 1));
+        }
+    }
+
+    /// First the reader runs one machine instruction after the other until it sleeps. Then again, but now the
+    /// change comes after 5 instructions; and again, after 10; and so on, up to its sleep.
+    #[test]
+    fn no_change_is_missed() {
+        let _dog = lab::watchdog(120, "the reader neither sleeps nor ends");
+        let lab = Lab::<Counter>::new();
+        let reached = lab.start("reader").steps_until_asleep(libc::SYS_futex, 5000);
+        let (reached, sleeps) = reached.expect("the reader waits");
+        assert!(
+            reached == Reached::Sleep,
+            "nothing has changed, and after {sleeps} instructions the reader does not sleep in futex(2)"
+        );
+
+        for instruction in (1..sleeps).step_by(5) {
+            let lab = Lab::<Counter>::new();
+            let mut reader = lab.start("reader");
+            reader.steps(instruction).expect("the reader is on its way");
+            change(lab.shared.writer(), 1);
+            let reached = reader.run_on(libc::SYS_futex).expect("the reader goes on");
+            assert!(
+                reached == Reached::End,
+                "the change came after instruction {instruction}, and the reader sleeps, for ever"
+            );
+            assert_eq!(reader.end(), Ended::Exited(0));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A stranger gives us memory. It is large enough, we map it and read. The stranger makes it shorter
+//! after our look at its size, and we die of SIGBUS.
+//!
+//! Question: F_SEAL_SEAL keeps others from adding seals. Why need we not ask for that one?
+
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use common::mapping::{Mapping, RecordFile};
+use common::{ReadOnly, SharedText};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+
+/// One page of text.
+type Page = SharedText<1024>;
+
+/// Maps `memory`, if nobody can ever take it away from us.
+fn accept(memory: &OwnedFd) -> Result<Mapping<Page, ReadOnly>, String> {
+    // TODO: its size is looked at here. When may it change, and what keeps it from changing?
+    let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+    let file = RecordFile::open(Path::new(&path), size_of::<Page>());
+    file.and_then(|it| it.map()).map_err(|error| error.to_string())
+}
+
+/// What nobody can do to `memory` any more: fcntl(2), `F_GET_SEALS`. Nothing, if it is no memfd.
+fn seals(memory: &OwnedFd) -> SealFlag {
+    fcntl(memory, FcntlArg::F_GET_SEALS).map_or(SealFlag::empty(), SealFlag::from_bits_truncate)
+}
+
+fn main() {
+    let (file, _) = nix::unistd::pipe().expect("a pipe");
+    println!("A pipe has these seals: {:?}. {}.", seals(&file), accept(&file).expect_err("a pipe"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lab::{Ended, Process};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use nix::sys::signal::Signal;
+    use nix::unistd::ftruncate;
+
+    /// With what status the guest exits if it refuses what it is given.
+    const REFUSED: i32 = 7;
+
+    #[test]
+    fn role() {
+        if lab::role() == "guest" {
+            let Ok(page) = accept(&lab::given()) else { std::process::exit(REFUSED) };
+            lab::stop_here();
+            assert!(page.load().is_empty(), "all zeros");
+        }
+    }
+
+    fn memory(flags: MFdFlags, length: i64) -> OwnedFd {
+        let memory = memfd_create(c"page", flags | MFdFlags::MFD_CLOEXEC).expect("a memfd");
+        ftruncate(&memory, length).expect("its length");
+        memory
+    }
+
+    fn seal(memory: &OwnedFd, seals: SealFlag) {
+        fcntl(memory, FcntlArg::F_ADD_SEALS(seals)).expect("sealed");
+    }
+
+    /// Gives `memory` to a guest, makes it shorter between its look and its load, and says how it ended.
+    fn guest_ends(memory: &OwnedFd) -> Ended {
+        let given = memory.try_clone().expect("a descriptor");
+        let mut guest = Process::start_with("guest", &[], given);
+        if guest.until_stopped().is_ok() {
+            // EPERM if it is sealed.
+            let _ = ftruncate(memory, 0);
+            guest.go_on();
+        }
+        guest.end()
+    }
+
+    #[test]
+    fn memory_that_cannot_become_shorter_is_accepted() {
+        let _dog = lab::watchdog(60, "the guest does not end");
+        for more in [SealFlag::empty(), SealFlag::F_SEAL_GROW, SealFlag::F_SEAL_SEAL] {
+            let memory = memory(MFdFlags::MFD_ALLOW_SEALING, 4096);
+            seal(&memory, SealFlag::F_SEAL_SHRINK | more);
+            let ended = guest_ends(&memory);
+            assert!(
+                ended != Ended::Exited(REFUSED),
+                "sealed with {:?}, and refused",
+                seals(&memory)
+            );
+            assert!(ended == Ended::Exited(0), "sealed with {:?}: {ended}", seals(&memory));
+        }
+    }
+
+    #[test]
+    fn memory_that_can_be_cut_off_is_refused() {
+        let _dog = lab::watchdog(60, "the guest does not end");
+        for (what, flags, sealed) in [
+            ("no seal", MFdFlags::MFD_ALLOW_SEALING, SealFlag::empty()),
+            ("a memfd that cannot be sealed", MFdFlags::empty(), SealFlag::empty()),
+            ("F_SEAL_GROW", MFdFlags::MFD_ALLOW_SEALING, SealFlag::F_SEAL_GROW),
+            ("F_SEAL_WRITE", MFdFlags::MFD_ALLOW_SEALING, SealFlag::F_SEAL_WRITE),
+        ] {
+            let memory = memory(flags, 4096);
+            if !sealed.is_empty() {
+                seal(&memory, sealed);
+            }
+            let ended = guest_ends(&memory);
+            let killed = ended == Ended::Killed(Signal::SIGBUS);
+            assert!(!killed, "{what}: the guest accepts it, it is cut off, and the guest: {ended}");
+            assert!(ended == Ended::Exited(REFUSED), "{what} should be refused, but {ended}");
+        }
+    }
+
+    #[test]
+    fn memory_that_is_too_short_is_refused() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
+        let memory = memory(MFdFlags::MFD_ALLOW_SEALING, 100);
+        seal(&memory, SealFlag::F_SEAL_SHRINK);
+        assert!(accept(&memory).is_err(), "100 bytes are no page of text");
+    }
+}

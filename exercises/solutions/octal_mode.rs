@@ -1,0 +1,55 @@
+//! A segment that its owner may read and write, and nobody else. Its owner cannot attach it,
+//! and `ipcs -m` prints the mode 130.
+//!
+//! Question: what else does C's `shmget(key, size, 0666)` do if somebody forgets the leading 0?
+//!
+//! Answer: 0666 without the leading 0 is decimal 666, in octal 1232: read nothing, write and execute for
+//! the owner, and so on, and 01000 is IPC_CREAT. So a program that only wants to find a segment makes one.
+//! In Rust 0666 is decimal, too.
+
+#![forbid(unsafe_code)]
+
+use common::Result;
+use common::sysv::{Key, Segment};
+
+/// Makes a segment for one record.
+fn make() -> Result<Segment> {
+    // Each octal digit is one of owner, group, others: 4 for read, 2 for write. In Rust, 0o says octal. C's 0600
+    // would be the decimal 600 here, which is 0o1130.
+    Segment::create(Key::Private, 68, 0o600)
+}
+
+/// The mode as the kernel knows it: /proc/sysvipc/shm.
+fn mode_of(segment: &Segment) -> Option<u32> {
+    let listed = common::proc::segments().ok()?;
+    Some(listed.iter().find(|it| it.id == segment.id())?.mode)
+}
+
+fn main() {
+    let segment = make().expect("a segment");
+    let mode = mode_of(&segment).unwrap_or(0);
+    segment.remove().expect("removed");
+    println!("ipcs -m would print the mode {mode:03o}.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_may_read_and_write_and_nobody_else() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
+        let segment = make().expect("a segment");
+        let mode = mode_of(&segment);
+        segment.remove().expect("removed");
+
+        let mode = mode.expect("it is listed in /proc/sysvipc/shm");
+        let [owner, group, others] = [mode >> 6 & 0o7, mode >> 3 & 0o7, mode & 0o7];
+        assert!(
+            owner == 0o6,
+            "mode {mode:03o}: the owner needs 6, read and write, and has {owner}"
+        );
+        assert!(group == 0, "mode {mode:03o}: the group has {group}, and should have nothing");
+        assert!(others == 0, "mode {mode:03o}: the others have {others}, and should have nothing");
+    }
+}

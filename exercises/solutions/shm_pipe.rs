@@ -1,0 +1,293 @@
+//! Capstone: a pipe in shared memory, for two programs. One sends, and waits while there is no room;
+//! the other receives, and waits while there is nothing. Who waits must sleep, and must not miss the end.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use common::sync::futex;
+use common::{SharedU32, Writer, shared_record};
+
+const ROOM: u32 = 256;
+/// In `put`, beside the number: nothing more will be put in.
+const CLOSED: u32 = 1 << 31;
+
+shared_record! {
+    /// Zeros are an empty pipe.
+    pub struct Pipe {
+        /// How many bytes were ever put in, in 31 bits, and whether it is closed. Only the sender stores it.
+        put: SharedU32,
+        /// How many bytes were ever taken out, in 31 bits. Only the receiver stores it.
+        taken: SharedU32,
+        /// Byte number n lies in place n % ROOM. Each has a word of its own, for simplicity's sake.
+        places: [SharedU32; ROOM as usize],
+    }
+}
+
+/// Puts all `bytes` in, and sleeps while there is no room.
+fn send(pipe: Writer<'_, Pipe>, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let put = pipe.put.load(Relaxed);
+        // Pairs with the store in `receive`: the bytes that were there have been loaded.
+        let taken = pipe.taken.load(Acquire);
+        let room = ROOM - filled(put, taken);
+        if room == 0 {
+            // The very value that was found to leave no room.
+            sleep_while(&pipe.taken, taken);
+            continue;
+        }
+        let (now, later) = bytes.split_at(bytes.len().min(room as usize));
+        for (number, byte) in (put..).zip(now) {
+            pipe.field(|it| &it.places[(number % ROOM) as usize]).store((*byte).into(), Relaxed);
+        }
+        // Pairs with the load in `receive`: the bytes are there.
+        let put = put.wrapping_add(now.len() as u32) & !CLOSED;
+        pipe.field(|it| &it.put).store(put, Release);
+        wake(&pipe.put);
+        bytes = later;
+    }
+}
+
+/// Says that no more bytes will come.
+fn close(pipe: Writer<'_, Pipe>) {
+    // In the word that the receiver sleeps on, so that the kernel's comparison sees it too.
+    let put = pipe.put.load(Relaxed);
+    pipe.field(|it| &it.put).store(put | CLOSED, Release);
+    wake(&pipe.put);
+}
+
+/// Takes out at least one byte, and sleeps while there is none. 0 if the pipe is closed and empty.
+fn receive(pipe: Writer<'_, Pipe>, bytes: &mut [u8]) -> usize {
+    loop {
+        let taken = pipe.taken.load(Relaxed);
+        // Pairs with the store in `send`.
+        let put = pipe.put.load(Acquire);
+        let length = bytes.len().min(filled(put, taken) as usize);
+        if length > 0 {
+            for (number, byte) in (taken..).zip(&mut bytes[..length]) {
+                *byte = pipe.places[(number % ROOM) as usize].load(Relaxed) as u8;
+            }
+            // Pairs with the load in `send`.
+            let taken = taken.wrapping_add(length as u32) & !CLOSED;
+            pipe.field(|it| &it.taken).store(taken, Release);
+            wake(&pipe.taken);
+            return length;
+        }
+        if put & CLOSED != 0 {
+            return 0;
+        }
+        sleep_while(&pipe.put, put);
+    }
+}
+
+// Why does CLOSED lie in the word that is slept on, and not in one of its own? FUTEX_WAIT compares one word. An
+// end that is noted elsewhere can come between the look and the sleep, and the kernel would not see it.
+
+// Given: what follows is right.
+
+/// How many bytes are in it; never more than there is room for, whatever another process has stored.
+fn filled(put: u32, taken: u32) -> u32 {
+    (put.wrapping_sub(taken) & !CLOSED).min(ROOM)
+}
+
+/// Sleeps while `word` is `seen`. It may return early.
+fn sleep_while(word: &SharedU32, seen: u32) {
+    futex::wait(word, seen, Duration::MAX);
+}
+
+/// Wakes all who sleep on `word`.
+fn wake(word: &SharedU32) {
+    futex::wake(word, u32::MAX);
+}
+
+fn main() {
+    let lab = lab::Lab::<Pipe>::new();
+    send(lab.shared.writer(), b"through shared memory");
+    close(lab.shared.writer());
+    let mut bytes = [0; 64];
+    let length = receive(lab.shared.writer(), &mut bytes);
+    let rest = receive(lab.shared.writer(), &mut [0; 1]);
+    println!("{:?}, and then {rest} bytes: the end.", String::from_utf8_lossy(&bytes[..length]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lab::{Ended, Lab, Now, Process, Reached};
+    use std::sync::atomic::Ordering::Relaxed;
+
+    const LENGTH: usize = 300_000;
+
+    /// Bytes without a pattern that the ring's length could hide.
+    fn stream() -> impl Iterator<Item = u8> {
+        let mut state = 1_u32;
+        let next = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        std::iter::repeat_with(next).take(LENGTH)
+    }
+
+    #[test]
+    fn role() {
+        let pipe = || lab::attach::<Pipe>();
+        match lab::role().as_str() {
+            // Pieces of 1, 2, 3, .. bytes, most of them longer than the pipe.
+            "sender" => {
+                let (bytes, pipe) = (stream().collect::<Vec<u8>>(), pipe());
+                let mut rest = bytes.as_slice();
+                for length in 1.. {
+                    let (now, later) = rest.split_at(rest.len().min(length));
+                    send(pipe.writer(), now);
+                    rest = later;
+                    if rest.is_empty() {
+                        return close(pipe.writer());
+                    }
+                }
+            }
+            "receiver" => {
+                let (mut bytes, mut all, pipe) = ([0; 100], Vec::new(), pipe());
+                loop {
+                    match receive(pipe.writer(), &mut bytes) {
+                        0 => break,
+                        length => all.extend_from_slice(&bytes[..length]),
+                    }
+                }
+                let (arrived, wrong) =
+                    (all.len(), all.iter().zip(stream()).position(|(a, b)| *a != b));
+                assert!(
+                    arrived == LENGTH && wrong.is_none(),
+                    "{LENGTH} bytes were sent, {arrived} arrive; the first wrong one: {wrong:?}"
+                );
+            }
+            // The pipe is full.
+            "one byte more" => {
+                let pipe = pipe();
+                lab::one_step_at_a_time(|| send(pipe.writer(), &[7]));
+            }
+            // The pipe is empty.
+            "taker" => {
+                let pipe = pipe();
+                lab::one_step_at_a_time(|| {
+                    receive(pipe.writer(), &mut [0; 8]);
+                });
+            }
+            "sleeping taker" => assert_eq!(receive(pipe().writer(), &mut [0; 8]), 0, "closed"),
+            _ => {}
+        }
+    }
+
+    /// `waiting`, which `role` plays, has to wait until `change`. It must sleep then; and if the change comes
+    /// before it sleeps, after whichever instruction, it must not.
+    fn no_change_is_missed(role: &str, begin: impl Fn(&Lab<Pipe>), change: impl Fn(&Lab<Pipe>)) {
+        let lab = Lab::<Pipe>::new();
+        begin(&lab);
+        let reached = lab.start(role).steps_until_asleep(libc::SYS_futex, 10_000);
+        let (reached, sleeps) = reached.expect("it waits");
+        assert!(
+            reached == Reached::Sleep,
+            "{role}: it has to wait, and after {sleeps} instructions it does not sleep in futex(2)"
+        );
+        for instruction in (1..sleeps).step_by(7) {
+            let lab = Lab::<Pipe>::new();
+            begin(&lab);
+            let mut waiting = lab.start(role);
+            waiting.steps(instruction).expect("it is on its way");
+            change(&lab);
+            let reached = waiting.run_on(libc::SYS_futex).expect("it goes on");
+            assert!(
+                reached == Reached::End,
+                "{role}: the change came after instruction {instruction}, and it sleeps, for ever"
+            );
+        }
+    }
+
+    fn fill(lab: &Lab<Pipe>) {
+        send(lab.shared.writer(), &[7; ROOM as usize]);
+    }
+
+    #[test]
+    fn a_sender_without_room_sleeps_until_there_is_some() {
+        let _dog = lab::watchdog(240, "somebody waits for ever");
+        no_change_is_missed("one byte more", fill, |lab| {
+            assert_eq!(receive(lab.shared.writer(), &mut [0; 1]), 1, "it was full");
+        });
+    }
+
+    #[test]
+    fn a_receiver_without_bytes_sleeps_until_there_are_some() {
+        let _dog = lab::watchdog(240, "somebody waits for ever");
+        no_change_is_missed("taker", |_| (), |lab| send(lab.shared.writer(), &[7]));
+    }
+
+    #[test]
+    fn a_receiver_does_not_miss_the_end() {
+        let _dog = lab::watchdog(240, "somebody waits for ever");
+        no_change_is_missed("taker", |_| (), |lab| close(lab.shared.writer()));
+    }
+
+    #[test]
+    fn the_end_wakes_who_sleeps() {
+        let _dog = lab::watchdog(15, "the receiver neither sleeps nor ends");
+        let lab = Lab::<Pipe>::new();
+        let mut taker = lab.start("sleeping taker");
+        assert!(taker.settles(libc::SYS_futex) == Now::Asleep, "nothing to take: it sleeps");
+        close(lab.shared.writer());
+        let now = taker.settles(libc::SYS_futex);
+        assert!(
+            now == Now::Ended(Ended::Exited(0)),
+            "the pipe was closed, and the receiver: {now:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_arrives() {
+        let _dog = lab::watchdog(60, "`receive` sleeps beside bytes");
+        let lab = Lab::<Pipe>::new();
+        fill(&lab);
+        close(lab.shared.writer());
+        let mut bytes = [0; 300];
+        let lengths = [(); 2].map(|()| receive(lab.shared.writer(), &mut bytes));
+        assert!(lengths == [256, 0], "256 bytes, then the end; these came: {lengths:?}");
+    }
+
+    /// Waits for the end of both. If both sleep, and nothing changes, that is for ever.
+    fn both_end(
+        lab: &Lab<Pipe>,
+        sender: &mut Process,
+        receiver: &mut Process,
+    ) -> Result<(), String> {
+        let numbers = || (lab.shared.put.load(Relaxed), lab.shared.taken.load(Relaxed));
+        loop {
+            let before = numbers();
+            // The sender twice: it may have been woken while we looked at the receiver.
+            let call = libc::SYS_futex;
+            let asleep = [sender.settles(call), receiver.settles(call), sender.settles(call)];
+            if asleep == [Now::Asleep; 3] && numbers() == before {
+                return Err(format!(
+                    "both sleep, for ever: {} bytes put in, {} taken out",
+                    before.0, before.1
+                ));
+            }
+            if let [_, Now::Ended(receiver), Now::Ended(sender)] = asleep {
+                let well = sender == Ended::Exited(0) && receiver == Ended::Exited(0);
+                return if well {
+                    Ok(())
+                } else {
+                    Err(format!("the sender: {sender}; the receiver: {receiver}"))
+                };
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_arrives() {
+        let _dog = lab::watchdog(240, "one of the two waits without sleeping, or for ever");
+        let lab = Lab::<Pipe>::new();
+        let (mut receiver, mut sender) = (lab.start("receiver"), lab.start("sender"));
+        if let Err(what) = both_end(&lab, &mut sender, &mut receiver) {
+            panic!("{what}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         lease.field(|it| &it.pid).store(std::process::id(), Release);
         Ok(())
     })?;
-    show("it sleeps", &lease)?;
+    show("at first", &lease)?;
 
     // A process that is stopped lives. Whoever takes over its work finds out when it goes on.
     let turn = |signal, how| {

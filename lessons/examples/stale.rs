@@ -33,9 +33,9 @@ fn main() -> Result<()> {
     let looked = look(key, path, &name, &mutex);
 
     // Names outlive processes. Who removes them must know that nobody uses them any more: see dead-owner.
-    let removed = [Segment::find(key)?.remove().map(drop), NamedSemaphore::unlink(&name)];
-    fs::remove_file(path).on("unlink", path.display())?;
-    removed.into_iter().collect::<Result<()>>().and(looked)
+    let removed = Segment::find(key).and_then(|it| it.remove());
+    let unlinked = [NamedSemaphore::unlink(&name), fs::remove_file(path).on("unlink", "the file")];
+    unlinked.into_iter().collect::<Result<()>>().and(looked).and(removed).map(drop)
 }
 
 /// What a program may have when it is killed.
@@ -50,11 +50,11 @@ fn make(key: Key, path: &Path, name: &str, mutex: &Mutex<SharedU32>) -> Result<i
 }
 
 fn look(key: Key, path: &Path, name: &str, mutex: &Mutex<SharedU32>) -> Result<()> {
+    println!("file: {:?}", fs::read_to_string(path).on("read", path.display())?);
+    println!("named semaphore, made with 1: count {}", NamedSemaphore::open(name)?.count()?);
+    println!("robust mutex, EOWNERDEAD: {}", matches!(mutex.lock()?, Lock::OwnerDied(_)));
     let segment = Segment::find(key)?;
     let word = segment.attach::<SharedU32, ReadOnly>()?.load(Relaxed);
     println!("segment: {word}, nattch {}", segment.status()?.attached);
-    println!("file: {:?}", fs::read_to_string(path).on("read", path.display())?);
-    println!("named semaphore: count {}", NamedSemaphore::open(name)?.count()?);
-    println!("robust mutex, EOWNERDEAD: {}", matches!(mutex.lock()?, Lock::OwnerDied(_)));
     Ok(())
 }

@@ -31,7 +31,7 @@ fn a_dead_owner_is_found_by_its_start_time() {
     let outcome = lesson("dead-owner");
     let lines: Vec<_> = outcome.stdout.lines().collect();
     let expected = [
-        "it sleeps: kill(pid, 0) ok, the owner lives: true",
+        "at first: kill(pid, 0) ok, the owner lives: true",
         "it is stopped: kill(pid, 0) ok, the owner lives: true",
         "it is a zombie: kill(pid, 0) ok, the owner lives: false",
         "its parent has waited: kill(pid, 0) ESRCH, the owner lives: false",
@@ -67,10 +67,10 @@ fn names_are_left_and_the_rest_is_gone() {
     let expected = [
         "before: 1 memfd",
         "after kill -9: 0 memfd",
-        "segment: 42, nattch 0",
         "file: \"half a rec\"",
-        "named semaphore: count 0",
+        "named semaphore, made with 1: count 0",
         "robust mutex, EOWNERDEAD: true",
+        "segment: 42, nattch 0",
     ];
     assert_eq!(outcome.stdout.lines().collect::<Vec<_>>(), expected, "{outcome:#?}");
     let left: Vec<_> = std::fs::read_dir(directory.path()).expect("the directory").collect();

@@ -220,6 +220,10 @@ pub fn another_with(pid: u32) -> Result<(u32, Option<terminal::process::Child>)>
         let _ = fs::write(LAST, last);
         let child = child?;
         if child.pid().as_raw().cast_unsigned() == pid {
+            // It is about to sleep, as whoever looks at it will see.
+            while state_and_start(pid).0 == 'R' {
+                std::thread::yield_now();
+            }
             return Ok((pid, Some(child)));
         }
     }

@@ -33,6 +33,9 @@ struct Args {
     /// Takes the figures from FILE instead of measuring
     #[arg(long, value_name = "FILE", conflicts_with = "smoke")]
     from: Option<PathBuf>,
+    /// Measures only what has TEXT in its name
+    #[arg(long, value_name = "TEXT", conflicts_with = "update_docs")]
+    only: Option<String>,
     /// Writes docs/how-fast.md's tables, its pictures, and the result that they show
     #[arg(long)]
     update_docs: bool,
@@ -82,6 +85,9 @@ fn measured(args: &Args, terminal: &mut Terminal) -> Result<Option<Run>, Stop> {
     }
     let machine = machine(&processors);
     let mut jobs = jobs(args.smoke);
+    if let Some(text) = &args.only {
+        jobs.retain(|it| it.name.contains(text.as_str()));
+    }
     let mut found = Found::default();
     for round in 1..=if args.smoke { 1 } else { args.rounds } {
         // Another order each time: so a noisy neighbour does not favour anybody.

@@ -66,7 +66,13 @@ impl<const WORDS: usize> Way for Seq<WORDS> {
                 message.copy_from_slice(&found);
                 return Ok(());
             }
-            while shared.sequence() == seen {}
+            // Not yet while it is odd: a look at the words would take their cache lines from the writer.
+            loop {
+                let now = shared.sequence();
+                if now != seen && now.is_multiple_of(2) {
+                    break;
+                }
+            }
         }
     }
 }

@@ -103,7 +103,7 @@ fn part(name: &str) -> String {
 /// The cells of a table, the head first, with every number written in one way.
 fn table(name: &str) -> Rows {
     let text = part(name);
-    let lines = text.lines().filter(|it| it.starts_with("| "));
+    let lines = text.lines().filter(|it| it.starts_with("| ") && !it.starts_with("| ---"));
     let rows =
         lines.map(|it| it.trim_matches('|').split(" | ").map(|it| plain(it.trim())).collect());
     rows.collect()

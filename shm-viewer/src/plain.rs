@@ -35,14 +35,17 @@ pub(crate) fn picture(
     Ok(())
 }
 
-/// Whether both of the pair are there and have touched the page.
+/// Whether both of the pair are there and have touched the page, as we have, and nattch counts all of us.
 fn is_complete(state: &State) -> bool {
     let has_counted = state.loaded.as_ref().is_some_and(|it| {
         it.bytes.first_chunk().is_some_and(|it| *it != [Some(0); 4] && *it != [None; 4])
     });
+    let all = || state.sharers.iter().chain(&state.own);
+    let are_counted = state.status.is_some_and(|it| it.attached == all().count() as u64);
     has_counted
+        && are_counted
         && state.sharers.len() >= 2
-        && state.sharers.iter().all(|it| it.frame != crate::frame::Frame::Untouched)
+        && all().all(|it| it.frame != crate::frame::Frame::Untouched)
 }
 
 /// The whole picture.

@@ -65,6 +65,7 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_true_is_refused() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let lab = Lab::<Message>::new();
         for (length, wanted) in [(0, Some(0)), (64, Some(0)), (65, None), (u32::MAX, None)] {
             set_length(lab.shared.writer(), length);

@@ -47,6 +47,7 @@ mod tests {
 
     #[test]
     fn the_flag_brings_the_text() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         // loom runs this again and again, each time in another order that the memory model allows.
         loom::model(|| {
             let board = Arc::new(Board::default());

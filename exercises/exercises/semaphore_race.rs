@@ -119,6 +119,7 @@ mod tests {
 
     #[test]
     fn it_is_ready_when_it_has_its_value() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let set = Set(create());
         let mut creator = set.start("creator");
         creator.until_stopped().expect("the creator stops between semget and semop");
@@ -132,6 +133,7 @@ mod tests {
 
     #[test]
     fn it_is_free_again_when_its_holder_has_died() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let set = Set(create());
         initialise(set.0);
         let mut holder = set.start("holder");
@@ -144,6 +146,7 @@ mod tests {
 
     #[test]
     fn who_gives_it_back_leaves_it_at_1() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let set = Set(create());
         initialise(set.0);
         for users in 1..=3 {

@@ -85,16 +85,19 @@ mod tests {
 
     #[test]
     fn with_bread_it_does_not_sleep() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         assert_eq!(customer(2, &[]), Ok(1));
     }
 
     #[test]
     fn woken_for_bread_it_takes_one() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         assert_eq!(customer(0, &[ForBread]), Ok(1));
     }
 
     #[test]
     fn woken_for_nothing_it_sleeps_on() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for nights in [
             &[ForNothing, ForBread][..],
             &[TooLate, ForBread],

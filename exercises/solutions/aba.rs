@@ -130,16 +130,19 @@ mod tests {
 
     #[test]
     fn two_are_taken_and_one_comes_back() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         held_up(2, 0);
     }
 
     #[test]
     fn three_are_taken_and_one_comes_back() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         held_up(3, 0);
     }
 
     #[test]
     fn a_small_count_is_not_enough() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         held_up(3, 126);
         held_up(3, 32_766);
     }

@@ -126,6 +126,7 @@ mod tests {
 
     #[test]
     fn every_field_is_where_c_has_it() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let ours = [
             ("tag", offset_of!(Reading, tag)),
             ("celsius", offset_of!(Reading, celsius)),
@@ -144,6 +145,7 @@ mod tests {
 
     #[test]
     fn a_name_is_what_c_calls_a_string() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for (old, new, wanted) in [
             ("", "", "\0\0\0\0\0\0\0\0\0\0"),
             ("", "roof", "roof\0\0\0\0\0\0"),
@@ -165,6 +167,7 @@ mod tests {
 
     #[test]
     fn the_c_program_reads_what_we_have_stored() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let lab = lab::Lab::<[SharedU32; 8]>::new();
         Reading::new(b'T', -3.5, 1234, "courtyard").store(lab.shared.writer());
 

@@ -82,11 +82,13 @@ mod tests {
 
     #[test]
     fn from_slot_0() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         at_every_instruction_there_is_a_whole_record(0);
     }
 
     #[test]
     fn from_slot_1() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         at_every_instruction_there_is_a_whole_record(1);
     }
 }

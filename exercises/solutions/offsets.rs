@@ -107,6 +107,7 @@ mod tests {
 
     #[test]
     fn it_can_be_followed_at_another_address() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let ended = Lab::<List>::new().start("moved").end();
         assert!(ended == Ended::Exited(0), "who has attached it elsewhere follows it: {ended}");
     }
@@ -114,6 +115,7 @@ mod tests {
     /// What a hostile process may store there. A node has 12 bytes, and there are three.
     #[test]
     fn a_link_to_no_node_leads_nowhere() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for link in [4, 13, 36, 4096, 1 << 32, 1 << 47, (1 << 32) + 12, u64::MAX - 11, u64::MAX] {
             let lab = Lab::<List>::new();
             let ended = lab.start_with_argument("deceived", "LINK", &link.to_string()).end();

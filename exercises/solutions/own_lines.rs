@@ -71,6 +71,7 @@ mod tests {
     /// Process n counts to n + 1.
     #[test]
     fn each_process_has_a_counter_of_its_own() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let lab = Lab::<Counters>::new();
         for process in 0..PROCESSES {
             let number = process.to_string();
@@ -85,6 +86,7 @@ mod tests {
     /// may also stand behind something else, so it is looked at in 16 places.
     #[test]
     fn no_two_counters_share_a_line() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         let lab = Lab::<Counters>::new();
         let start = ptr::from_ref(&*lab.shared).addr();
         let offsets: [usize; PROCESSES] =

@@ -86,6 +86,7 @@ mod tests {
 
     #[test]
     fn it_is_full_after_four_and_empty_after_four() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         for start in [0, 3, u32::MAX - 2] {
             loom::model(move || {
                 let ring = Ring::default();
@@ -110,6 +111,7 @@ mod tests {
     /// One place is left, so the second message has to wait for the consumer.
     #[test]
     fn every_message_arrives_once_and_in_order() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         loom::model(|| {
             let ring = Arc::new(Ring::default());
             assert!((1..=3).all(|message| ring.put(message)), "room for three");
@@ -126,6 +128,7 @@ mod tests {
 
     #[test]
     fn a_message_is_there_when_its_number_is() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
         loom::model(|| {
             let ring = Arc::new(Ring::default());
             let producing = Arc::clone(&ring);

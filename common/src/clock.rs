@@ -11,11 +11,13 @@ pub fn local_time(seconds: i64) -> String {
         return format!("{seconds} s since 1970");
     };
     let time = format!("{:02}:{:02}:{:02}", then.tm_hour, then.tm_min, then.tm_sec);
-    let date = |it: libc::tm| (it.tm_year, it.tm_mon, it.tm_mday);
+    // `tm_year` counts from 1900 and may be the largest number that an int has.
+    let date = |it: libc::tm| (i64::from(it.tm_year) + 1900, it.tm_mon + 1, it.tm_mday);
     if date(then) == date(now) {
         return time;
     }
-    format!("{:04}-{:02}-{:02} {time}", then.tm_year + 1900, then.tm_mon + 1, then.tm_mday)
+    let (year, month, day) = date(then);
+    format!("{year:04}-{month:02}-{day:02} {time}")
 }
 
 /// The seconds since 1970 now.
@@ -31,7 +33,8 @@ fn broken_down(seconds: i64) -> Option<libc::tm> {
     // SAFETY: all fields of `tm` are numbers, and a pointer to a name, for which null is valid.
     let mut time: libc::tm = unsafe { mem::zeroed() };
     // SAFETY: both pointers are to values that outlive the call. The C library also reads the
-    // environment (TZ); changing that while others read it is unsafe in Rust, so nobody does.
+    // environment (TZ). Changing that while others read it is what std forbids: since the edition of 2024
+    // by `unsafe`, in older ones by the words of `std::env::set_var`.
     let filled = unsafe { libc::localtime_r(&raw const seconds, &raw mut time) };
     (!filled.is_null()).then_some(time)
 }
@@ -46,6 +49,9 @@ mod tests {
         assert_eq!((today.len(), today.matches(':').count()), (8, 2), "{today}");
         let then = local_time(now() - 3 * 24 * 60 * 60);
         assert_eq!((then.len(), then.matches('-').count()), (19, 2), "{then}");
+        // The last day of the last year that a `tm` holds, but for a day of time zones.
+        let last = local_time(67_768_036_191_676_799 - 24 * 60 * 60);
+        assert!(last.starts_with("2147485547-12-"), "{last}");
         assert_eq!(local_time(i64::MAX), "9223372036854775807 s since 1970");
     }
 }

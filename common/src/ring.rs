@@ -73,7 +73,8 @@ const APART: u32 = 64;
 const PACKED: u32 = 4;
 
 crate::shared_record! {
-    /// Stored before the file has a name, and never again.
+    /// Stored before the file has a name, and never again: so it needs no order, which is all that
+    /// [`crate::header`] is about.
     struct Header {
         magic: SharedU32,
         version: SharedU32,

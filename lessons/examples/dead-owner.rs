@@ -11,18 +11,23 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use common::mapping::Mapping;
-use common::{ReadWrite, Result, SharedU32, Writer};
-use lessons::{On as _, answer, held_by_child, state_and_start};
+use common::{ReadWrite, Result, SharedU32};
+use lessons::{On as _, another_with, answer, held_by_child, state_and_start};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag as Wait, waitid};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::Pid;
 
 common::shared_record! { struct Lease { started: SharedU32, pid: SharedU32 } }
 
 fn main() -> Result<()> {
     let lease = Mapping::<Lease, ReadWrite>::anonymous()?;
-    let child = held_by_child(|| own(lease.writer()))?;
-    show("it sleeps", &lease)?;
+    let child = held_by_child(|| {
+        let (lease, started) = (lease.writer(), state_and_start(std::process::id()).1);
+        lease.field(|it| &it.started).store(started, Relaxed);
+        lease.field(|it| &it.pid).store(std::process::id(), Release);
+        Ok(())
+    })?;
+    show("at first", &lease)?;
 
     // A process that is stopped lives. Whoever takes over its work finds out when it goes on.
     let turn = |signal, how| {
@@ -38,15 +43,10 @@ fn main() -> Result<()> {
     drop(child);
     show("its parent has waited", &lease)?;
 
-    // Numbers are given out again: some day another process has it. Here it is our parent.
-    lease.writer().field(|it| &it.pid).store(getppid().as_raw().cast_unsigned(), Release);
+    // Numbers are given out again: some day another process has it, and for root at once.
+    let (pid, _other) = another_with(lease.pid.load(Acquire))?;
+    lease.writer().field(|it| &it.pid).store(pid, Release);
     show("another has its pid", &lease)
-}
-
-fn own(lease: Writer<'_, Lease>) -> Result<()> {
-    lease.field(|it| &it.started).store(state_and_start(std::process::id()).1, Relaxed);
-    lease.field(|it| &it.pid).store(std::process::id(), Release);
-    Ok(())
 }
 
 fn show(when: &str, lease: &Lease) -> Result<()> {

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     let board = segment.attach::<Board, ReadWrite>()?;
     let (kind, start) = (Kind { magic: MAGIC, version: version.cast_unsigned() }, Instant::now());
     if segment.created() {
-        eprintln!("created: {segment}: {:?}", board.header.check(kind, segment.size()));
+        eprintln!("{segment}; its header: {:?}", board.header.check(kind, segment.size()));
         // Everything else first. Then the header, whose magic number comes last of all.
         board.writer().field(|it| &it.visits).store(0, Relaxed);
         board.writer().field(|it| &it.header).publish(kind, SIZE);

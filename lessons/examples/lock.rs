@@ -15,7 +15,7 @@ use common::mapping::Region;
 use common::proc::page_size;
 use lessons::{On as _, answer};
 use nix::sys::mman::{MapFlags as Map, ProtFlags as Prot};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::unistd::geteuid;
 
 const PAGES: usize = 64;
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
 
     // The limit counts the bytes of one process. CAP_IPC_LOCK stands above it; root has it, but not in
     // every container. After fork(2) the child has the pages, and not the lock.
-    let limit = (size as u64 / 2).min(hard);
+    let limit = rlim_t::try_from(size / 2).unwrap_or(hard).min(hard);
     setrlimit(Resource::RLIMIT_MEMLOCK, limit, hard).on("setrlimit", "RLIMIT_MEMLOCK")?;
     let more = Region::map(size, both, Map::MAP_SHARED | Map::MAP_ANONYMOUS, None)?;
     let who = if geteuid().is_root() { "root" } else { "a user" };

@@ -37,7 +37,9 @@ fn visit(terminal: &mut Terminal) -> meeting::Ended {
         attack(terminal, &memory, &pages)?;
     }
     for _ in 0..args.looks.unwrap_or(u32::MAX) {
-        data!(terminal, "{}", message(&pages))?;
+        // Each word once: its owner may store at any moment. Pairs with `store` in memfd-owner.
+        let copy = std::array::from_fn(|word| pages.load(meeting::COUNT + 4 * word));
+        data!(terminal, "{}", message(copy))?;
         if !meeting::is_there(&socket) {
             say!(terminal, "the owner has gone; its memory stays while it is mapped here");
             break;
@@ -64,17 +66,13 @@ fn accept(terminal: &mut Terminal, memory: &File) -> Result<Region> {
     Region::map(page_size(), Prot::PROT_READ, MapFlags::MAP_SHARED, Some((memory, 0)))
 }
 
-/// Copies a message. Its owner may store at any moment, also between two loads. Pairs with `store`.
-fn message(pages: &Region) -> String {
-    let count = pages.load(meeting::COUNT);
-    // Once: a second load after the check could find another length.
-    let length = pages.load(meeting::LENGTH) as usize;
-    if length > meeting::ROOM {
+/// What a copy says. Without the pages, nothing here can be loaded a second time, and be another number.
+fn message([count, length, text @ ..]: [u32; meeting::WORDS]) -> String {
+    if length as usize > meeting::ROOM {
         return format!("refused: a text of {length} bytes");
     }
-    let words = (meeting::TEXT..meeting::TEXT + length).step_by(4).map(|it| pages.load(it));
-    let bytes: Vec<u8> = words.flat_map(u32::to_ne_bytes).take(length).collect();
-    format!("count: {count}, {}", Text::from_c(&bytes))
+    let bytes = text.into_iter().flat_map(u32::to_ne_bytes).take(length as usize);
+    format!("count: {count}, {}", Text::from_c(&bytes.collect::<Vec<_>>()))
 }
 
 /// What a guest may try: also with the file opened again, which no read-only descriptor prevents.

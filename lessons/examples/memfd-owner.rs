@@ -89,7 +89,7 @@ fn give(terminal: &mut Terminal, guest: &UnixStream, memory: &File) -> Result<()
     Ok(())
 }
 
-/// The text, its length, and last the count, in release order. Pairs with `message` in memfd-guest.
+/// The text, its length, and last the count, in release order. Pairs with `copy` in memfd-guest.
 fn store(pages: &Region, count: u32, text: &str) {
     for (index, word) in text.as_bytes().chunks(4).enumerate() {
         let bytes = std::array::from_fn(|it| word.get(it).copied().unwrap_or(0));

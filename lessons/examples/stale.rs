@@ -4,7 +4,7 @@
 //! cargo run -p lessons --example stale
 //! ```
 //!
-//! predict: a killed process had a segment, a file, a memfd and a robust mutex. What of it is still there?
+//! predict: a segment, a file, a memfd, a named semaphore, a robust mutex. What outlives a killed process?
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-use common::sync::mutex::{Lock, Mutex};
+use common::sync::{mutex::Lock, mutex::Mutex, named_semaphore::NamedSemaphore};
 use common::sysv::{Key, Segment};
 use common::{ReadOnly, ReadWrite, Result, SharedU32};
 use lessons::{On as _, descriptors, held_by_child};
@@ -21,40 +21,40 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 fn main() -> Result<()> {
     let (id, mutex) = (std::process::id(), Mutex::anonymous()?);
-    let path = std::env::temp_dir().join(format!("lesson-{id}"));
-    let key = Key::Number(0x5a00_0000 | id.cast_signed());
-    let child = held_by_child(|| make(key, &path, &mutex))?;
+    let (key, name) = (Key::Number(0x5a00_0000 | id.cast_signed()), format!("/lesson-{id}"));
+    let path = &std::env::temp_dir().join(format!("lesson-{id}"));
+    let child = held_by_child(|| make(key, path, &name, &mutex))?;
     let pid = child.pid();
     println!("before: {} memfd", descriptors(pid, "/memfd:lesson"));
 
     // Dropping the guard of a child is kill(2) with SIGKILL, and waitpid(2).
     drop(child);
-    let looked = look(key, &path, &mutex);
     println!("after kill -9: {} memfd", descriptors(pid, "/memfd:lesson"));
+    let looked = look(key, path, &name, &mutex);
 
-    // Names outlive processes. An administrator removes them, or the next start of the program, once it
-    // knows that nobody uses them any more: nattch is 0, see also dead-owner.
-    Segment::find(key)?.remove()?;
-    fs::remove_file(&path).on("unlink", path.display())?;
-    looked
+    // Names outlive processes. Who removes them must know that nobody uses them any more: see dead-owner.
+    let removed = Segment::find(key).and_then(|it| it.remove());
+    let unlinked = [NamedSemaphore::unlink(&name), fs::remove_file(path).on("unlink", "the file")];
+    unlinked.into_iter().collect::<Result<()>>().and(looked).and(removed).map(drop)
 }
 
 /// What a program may have when it is killed.
-fn make(key: Key, path: &Path, mutex: &Mutex<SharedU32>) -> Result<impl Sized> {
-    let segment = Segment::create(key, size_of::<SharedU32>(), 0o600)?;
-    let attached = segment.attach::<SharedU32, ReadWrite>()?;
+fn make(key: Key, path: &Path, name: &str, mutex: &Mutex<SharedU32>) -> Result<impl Sized> {
+    let attached = Segment::create(key, 4, 0o600)?.attach::<SharedU32, ReadWrite>()?;
     attached.writer().store(42, Relaxed);
     let mut file = File::create_new(path).on("open", path.display())?;
     file.write_all(b"half a rec").on("write", path.display())?;
     let memfd = memfd_create("lesson", MFdFlags::MFD_CLOEXEC).on("memfd_create", "lesson")?;
-    Ok((attached, file, memfd, mutex.lock()?))
+    let semaphore = NamedSemaphore::create(name, 0o600, 1)?;
+    Ok((semaphore.try_take()?, attached, file, memfd, semaphore, mutex.lock()?))
 }
 
-fn look(key: Key, path: &Path, mutex: &Mutex<SharedU32>) -> Result<()> {
+fn look(key: Key, path: &Path, name: &str, mutex: &Mutex<SharedU32>) -> Result<()> {
+    println!("file: {:?}", fs::read_to_string(path).on("read", path.display())?);
+    println!("named semaphore, made with 1: count {}", NamedSemaphore::open(name)?.count()?);
+    println!("robust mutex, EOWNERDEAD: {}", matches!(mutex.lock()?, Lock::OwnerDied(_)));
     let segment = Segment::find(key)?;
     let word = segment.attach::<SharedU32, ReadOnly>()?.load(Relaxed);
     println!("segment: {word}, nattch {}", segment.status()?.attached);
-    println!("file: {:?}", fs::read_to_string(path).on("read", path.display())?);
-    println!("robust mutex, EOWNERDEAD: {}", matches!(mutex.lock()?, Lock::OwnerDied(_)));
     Ok(())
 }

@@ -189,6 +189,48 @@ pub fn held_by_child<T>(make: impl FnOnce() -> Result<T>) -> Result<terminal::pr
     }
 }
 
+/// Another process with the number `pid`, which is free now: root may say which number the kernel gives out
+/// next, by /proc/sys/kernel/ns_last_pid. Who may not do that gets the number of this process' parent, and a line
+/// that says so.
+///
+/// # Errors
+///
+/// Those of [`held_by_child`].
+pub fn another_with(pid: u32) -> Result<(u32, Option<terminal::process::Child>)> {
+    const LAST: &str = "/proc/sys/kernel/ns_last_pid";
+    // Start times are in ticks of 10 ms. No kernel gives a number out again in the same tick unless it is told
+    // to: so wait for the next.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let mut why = "others were faster".to_owned();
+    // Somebody else may start a process in between, and get it.
+    for _ in 0..100 {
+        let told = fs::read_to_string(LAST).and_then(|last| {
+            fs::write(LAST, (pid - 1).to_string())?;
+            Ok(last)
+        });
+        let last = match told {
+            Ok(last) => last,
+            Err(error) => {
+                why = Error::new("open", LAST, errno_of(&error)).to_string();
+                break;
+            }
+        };
+        let child = held_by_child(|| Ok(()));
+        // Back to where it was, so that other numbers rest.
+        let _ = fs::write(LAST, last);
+        let child = child?;
+        if child.pid().as_raw().cast_unsigned() == pid {
+            // It is about to sleep, as whoever looks at it will see.
+            while state_and_start(pid).0 == 'R' {
+                std::thread::yield_now();
+            }
+            return Ok((pid, Some(child)));
+        }
+    }
+    eprintln!("skipped: {why}: our parent stands for another process with that pid");
+    Ok((nix::unistd::getppid().as_raw().cast_unsigned(), None))
+}
+
 /// How many descriptors of a process lead to `target`; 0 if there is no such process: /proc/PID/fd.
 pub fn descriptors(pid: impl Display, target: &str) -> usize {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();

@@ -27,6 +27,8 @@ pub const LENGTH: usize = 4;
 pub const TEXT: usize = 8;
 /// Room for the text, in bytes.
 pub const ROOM: usize = 64;
+/// The words of a message, with count and length.
+pub const WORDS: usize = (TEXT + ROOM) / size_of::<u32>();
 
 /// The arguments of both halves: `[--FLAG] [SOCKET [LOOKS]]`.
 #[derive(Debug)]

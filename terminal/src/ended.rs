@@ -15,7 +15,7 @@ use nix::sys::prctl::set_dumpable;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
-use crate::process::{Fork, fork};
+use crate::process::{Fork, fork, status_after};
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +72,7 @@ pub fn in_child(work: impl FnOnce() -> Result<()>) -> Result<Ended> {
             if let Ok(Err(error)) = &ended {
                 eprintln!("error: {error}");
             }
-            // 101 is what Rust's own main exits with after a panic.
-            process::exit(ended.map_or(101, |it| it.is_err().into()));
+            process::exit(status_after(ended, |it| it.is_err().into()));
         }
     };
     drop(to_report);

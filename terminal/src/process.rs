@@ -1,8 +1,10 @@
 //! fork(2) without `unsafe`, and waiting for children.
 
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
+use std::thread;
 
 use common::{Error, Refusal};
 use nix::errno::Errno;
@@ -82,8 +84,19 @@ pub fn start_child(
                 let ended = work(terminal);
                 terminal.conclude(ended)
             }));
-            // 101 is what Rust's own main exits with after a panic.
-            process::exit(status.unwrap_or(101).into());
+            process::exit(status_after(status, Into::into));
+        }
+    }
+}
+
+/// The exit status of a child whose work has been done, or has panicked: then 101, as Rust's own main has it.
+pub(crate) fn status_after<T>(ended: thread::Result<T>, status: impl FnOnce(T) -> i32) -> i32 {
+    match ended {
+        Ok(done) => status(done),
+        Err(payload) => {
+            // Dropping it may panic a second time, and that would go on in the parent's functions.
+            let _never_dropped = ManuallyDrop::new(payload);
+            101
         }
     }
 }
@@ -154,6 +167,19 @@ impl Drop for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_s_payload_does_not_panic_again() {
+        struct Again;
+        impl Drop for Again {
+            fn drop(&mut self) {
+                panic!("a second time");
+            }
+        }
+        let ended = catch_unwind(|| std::panic::panic_any(Again));
+        assert_eq!(status_after(ended, |()| 0), 101);
+        assert_eq!(status_after(Ok(3_u8), Into::into), 3);
+    }
 
     #[test]
     fn a_process_with_threads_does_not_fork() {

@@ -101,9 +101,7 @@ fn command(built: &Programs, name: &str) -> Command {
 pub fn peer(name: &str, directory: &Path) -> Option<PathBuf> {
     static COMPILED: AtomicI32 = AtomicI32::new(0);
     if Command::new("cc").arg("--version").output().is_err() {
-        let may_skip = std::env::var_os("CI").is_none();
-        assert!(may_skip, "there is no C compiler `cc`, and CI is set: all must run there");
-        skip(&format!("what needs {name}.c, because there is no C compiler `cc`"));
+        skip_without("cc", &format!("what needs {name}.c"));
         return None;
     }
     std::fs::create_dir_all(directory).expect("a directory for the C programs");
@@ -482,8 +480,19 @@ pub fn may_see_frames() -> bool {
     read.is_ok() && u64::from_ne_bytes(entry) & ((1 << 55) - 1) != 0
 }
 
-/// Says on stderr that something can't be tested here, and why. The caller returns.
+/// Says on stderr that something can't be tested here, because the kernel, the file system or the rights do
+/// not allow it. The caller returns.
 pub fn skip(why: &str) {
     // Not with eprintln!, which the test harness holds back when the test passes.
     let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
+}
+
+/// Says on stderr that `what` can't be tested here, because `tool` is not installed. The caller returns.
+///
+/// # Panics
+///
+/// If the environment variable `CI` is set: there tools are installed.
+pub fn skip_without(tool: &str, what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what}: there is no {tool}, and CI is set");
+    skip(&format!("{what}: there is no {tool}"));
 }

@@ -1,4 +1,4 @@
-//! Has loom run the record, the seqlock and the two slots of `common` in the orders that Rust's memory
+//! Has loom run the record, the header, the seqlock and the two slots of `common` in the orders that Rust's memory
 //! model allows: those that loom knows, with at most three forced switches between the threads.
 //!
 //! The files themselves are compiled here a second time, with the atomics of [`atomic`] in the place
@@ -17,6 +17,8 @@ pub mod atomic;
 #[rustfmt::skip] // It looks for their tests beside them.
 #[path = "../../../common/src/conn_stat.rs"]
 pub mod conn_stat;
+#[path = "../../../common/src/header.rs"]
+pub mod header;
 #[path = "../../../common/src/printable.rs"]
 pub mod printable;
 #[rustfmt::skip] // It looks for their tests beside them.
@@ -27,6 +29,7 @@ pub mod shared_text;
 #[path = "../../../common/src/words.rs"]
 pub mod words;
 
+pub mod ready;
 pub mod record;
 pub mod sync;
 

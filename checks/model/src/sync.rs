@@ -35,8 +35,10 @@ pub fn check_publish_and_snapshot() {
             writing.publish(|_| 1);
             writing.publish(|_| 2);
         });
+        let seen = shared.sequence();
         if let Ok([first, second]) = shared.snapshot(2) {
             assert_eq!(first, second, "a torn snapshot");
+            assert!(first >= seen / 2, "older than what the sequence said before");
         }
         writer.join().expect("the writer");
         // With nobody writing any more, a snapshot succeeds at once and is the newest.

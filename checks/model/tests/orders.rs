@@ -1,5 +1,6 @@
 //! All checks: they find nothing wrong, and they need every fence and every order that they come by.
 
+use model::ready::check_header;
 use model::record::{
     INCREMENT, INCREMENT_BELOW, Publish, STORE, check_limit, check_text_comes_with_count,
     check_two_writers,
@@ -44,6 +45,17 @@ fn the_text_is_not_stored_after_the_count() {
         writer.store_count(stat);
         writer.store_ip(stat);
     });
+}
+
+#[test]
+fn a_header_comes_with_what_was_stored_before() {
+    assert_eq!(needed(|| check_header(true)), [("words.rs", "fence"), ("words.rs", "store")]);
+}
+
+#[test]
+#[should_panic(expected = "a header came too early")]
+fn nothing_is_stored_after_the_header() {
+    check_header(false);
 }
 
 #[test]

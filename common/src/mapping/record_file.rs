@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::marker::PhantomData;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate, open};
 use nix::sys::stat::Mode;
 
-use super::{Mapping, NamedFile};
+use super::{Mapping, NamedFile, not_words};
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::printable::{Text, shown};
 use crate::shared::{Access, ReadWrite, SharedMemory};
@@ -37,7 +36,8 @@ impl<A: Access> RecordFile<A> {
     ///
     /// `ENOENT`, `EACCES`, `EROFS` and the others of open(2); `EAGAIN` if another process holds a
     /// lease on it; for writing also `ENOSPC` and the others of fallocate(2); refused if the file is a
-    /// directory, a FIFO, a device or anonymous pages of a process, or if its size is another. Nothing is done to such a file.
+    /// directory, a FIFO, a device, anonymous pages of a process or a semaphore, or if its size is another.
+    /// Nothing is done to such a file.
     pub fn open(path: &Path, size: usize) -> Result<Self> {
         let file = Self::open_any(path)?;
         file.must_have(size)?;
@@ -221,20 +221,8 @@ fn open_regular<A: Access>(path: &Path) -> Result<File> {
     };
     let file = File::from(fd);
     regular(&file.metadata().map_err(|error| failed("fstat", path, &error))?)?;
-    refuse_anonymous_pages(&file, path)?;
+    not_words::refuse(&file, "open", shown(path))?;
     Ok(file)
-}
-
-/// Refuses anonymous shared pages, which root can open in /proc/PID/map_files, and which the kernel
-/// shows as a regular file. Wider atomics lie there, or a mutex, and words stored over it would have
-/// the C library follow pointers that anybody made up.
-fn refuse_anonymous_pages(file: &File, path: &Path) -> Result<()> {
-    let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // Without /proc there is no map_files either.
-    if name.is_ok_and(|it| it.as_os_str() == "/dev/zero (deleted)") {
-        return Err(Error::refused("open", shown(path), Refusal::Kind("process's own memory")));
-    }
-    Ok(())
 }
 
 /// What C's `S_ISREG` and its kin distinguish.
@@ -273,28 +261,4 @@ fn allocate(file: &File, path: &Path, size: usize) -> Result<()> {
 
 fn failed(call: &'static str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(call, shown(path), errno_of(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shared::ReadOnly;
-
-    #[test]
-    fn nobody_maps_anonymous_pages_a_second_time() {
-        let counters = Mapping::<crate::Counters<1>, ReadWrite>::anonymous().expect("pages");
-        let start = counters.address().as_ptr().addr();
-        let path = format!("/proc/self/map_files/{start:x}-{:x}", start + crate::proc::page_size());
-        if let Err(error) = File::open(&path) {
-            eprintln!("skipped: {path}: {error}; only root may open it");
-            return;
-        }
-        let refusals = [
-            RecordFile::<ReadWrite>::open_any(Path::new(&path)).expect_err("refused"),
-            RecordFile::<ReadOnly>::open_any(Path::new(&path)).expect_err("refused"),
-        ];
-        for error in refusals {
-            assert!(matches!(error.refusal(), Some(Refusal::Kind(_))), "{error}");
-        }
-    }
 }

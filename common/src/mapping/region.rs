@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
 
-use super::Area;
+use super::{Area, not_words};
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::proc::page_size;
 
@@ -42,7 +42,7 @@ impl Region {
     /// # Errors
     ///
     /// Those of mmap(2). Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them),
-    /// `MAP_GROWSDOWN`, and a file that is a device or a directory.
+    /// `MAP_GROWSDOWN`, and a file that is a device, a directory, anonymous pages of a process or a semaphore.
     pub fn map(
         length: usize,
         rights: ProtFlags,
@@ -58,8 +58,7 @@ impl Region {
             return Err(Error::refused("mmap", object, refusal));
         }
         let failed = |errno| Error::new("mmap", &object, errno);
-        let rounded = length.checked_next_multiple_of(page_size()).and_then(NonZeroUsize::new);
-        let rounded = rounded.ok_or_else(|| failed(Errno::EINVAL))?;
+        let rounded = whole_pages(length).map_err(failed)?;
         let start = match file {
             Some((file, offset)) => {
                 regular(file)?;
@@ -113,11 +112,13 @@ impl Region {
     /// A reference that must not leave this module: the next call may take the page away.
     fn word(&self, offset: usize) -> &AtomicU32 {
         assert!(offset.is_multiple_of(size_of::<u32>()), "{offset} is no multiple of 4");
-        let start = self.part(offset, size_of::<u32>()).cast();
+        // No `AtomicU32::from_ptr`, which wants pages that may be written.
+        let start: NonNull<AtomicU32> = self.part(offset, size_of::<u32>()).cast();
         // SAFETY: the word is aligned and lies in pages of this guard, which no Rust value lives in;
-        // everybody sees them as 32-bit atomics. Where the page can't be accessed, the access faults,
-        // which ends the process: no value that Rust could misread.
-        unsafe { AtomicU32::from_ptr(start.as_ptr()) }
+        // everybody sees them as 32-bit atomics: `not_words` refuses the files where something else lies.
+        // Where the page can't be accessed, the access faults, which ends the process: no value that Rust
+        // could misread.
+        unsafe { start.as_ref() }
     }
 
     /// Where `offset` lies, if `length` bytes from there on are inside.
@@ -148,15 +149,20 @@ impl Region {
     /// # Errors
     ///
     /// Refused if this process has more than one thread: another could have mapped something there.
+    ///
+    /// # Panics
+    ///
+    /// If `offset` is no multiple of 4 or lies outside.
     pub fn load_after_unmap(self, offset: usize) -> Result<u32> {
+        assert!(offset.is_multiple_of(size_of::<u32>()), "{offset} is no multiple of 4");
+        let word: NonNull<u32> = self.part(offset, size_of::<u32>()).cast();
         let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
         if !matches!(threads, Ok(1)) {
             let refusal = Refusal::Other("this process has more than one thread".into());
             return Err(Error::refused("munmap", "the mapped pages", refusal));
         }
-        let word: NonNull<u32> = self.part(offset, size_of::<u32>()).cast();
         self.area.unmap().map_err(failed("munmap", 0, offset))?;
-        // SAFETY: nothing is mapped there: munmap has just taken it away, and there is no other
+        // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, and there is no other
         // thread that could have mapped anything since. So it faults, which ends the process.
         Ok(unsafe { word.as_ptr().read_volatile() })
     }
@@ -166,11 +172,20 @@ fn failed(call: &'static str, offset: usize, length: usize) -> impl Fn(Errno) ->
     move |errno| Error::new(call, format_args!("{length} bytes from offset {offset} on"), errno)
 }
 
-/// Devices could map memory of the machine or of the kernel, which others see as they like.
+/// `length` rounded up to whole pages. More than `isize::MAX` bytes, which a 32-bit machine may have room
+/// for, are more than an offset of a Rust pointer may be.
+fn whole_pages(length: usize) -> nix::Result<NonZeroUsize> {
+    let rounded = length.checked_next_multiple_of(page_size());
+    let rounded = rounded.filter(|it| isize::try_from(*it).is_ok()).ok_or(Errno::ENOMEM)?;
+    NonZeroUsize::new(rounded).ok_or(Errno::EINVAL)
+}
+
+/// Devices could map memory of the machine or of the kernel, which others see as they like; and in some
+/// files lies something else than words.
 fn regular(file: &File) -> Result<()> {
     let about = file.metadata().map_err(|it| Error::new("fstat", "the file", errno_of(&it)))?;
     if about.is_file() {
-        return Ok(());
+        return not_words::refuse(file, "mmap", "the file");
     }
     Err(Error::refused("mmap", "the file", Refusal::Kind("device or a directory")))
 }
@@ -236,6 +251,20 @@ mod tests {
             let error = anonymous(1).replace(0, page_size(), flags, (&huge, 0));
             assert!(error.expect_err("huge pages").refusal().is_some());
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "no multiple of 4")]
+    fn no_word_begins_elsewhere_even_unmapped() {
+        let _ = anonymous(1).load_after_unmap(1);
+    }
+
+    #[test]
+    fn no_offset_is_larger_than_rust_allows() {
+        let most = isize::MAX.unsigned_abs() + 1 - page_size();
+        assert_eq!(whole_pages(most).map(NonZeroUsize::get), Ok(most));
+        assert_eq!([most + 1, usize::MAX].map(whole_pages), [Err(Errno::ENOMEM); 2]);
+        assert_eq!(whole_pages(0), Err(Errno::EINVAL));
     }
 
     #[test]

@@ -132,12 +132,17 @@ impl<const WORDS: usize> Queue<WORDS> {
         compiler_fence(Ordering::Release);
         let first = message.map_or(END, |_| length);
         self.place(at.put).store(first, Ordering::Relaxed);
+        // Whole words apart from the rest: a copy of 4 bytes is one instruction, one of some bytes a call.
+        let (whole, rest) = bytes.as_chunks::<4>();
         let mut place = at.put;
-        for four in bytes.chunks(4) {
-            let mut word = [0; 4];
-            word[..four.len()].copy_from_slice(four);
+        for word in whole {
             place = place.wrapping_add(1);
-            self.place(place).store(u32::from_ne_bytes(word), Ordering::Relaxed);
+            self.place(place).store(u32::from_ne_bytes(*word), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut word = [0; 4];
+            word[..rest.len()].copy_from_slice(rest);
+            self.place(place.wrapping_add(1)).store(u32::from_ne_bytes(word), Ordering::Relaxed);
         }
         // Pairs with the load in `receive`: the message is there.
         self.sender.put.store(end, Ordering::Release);
@@ -177,9 +182,12 @@ impl<const WORDS: usize> Queue<WORDS> {
         if words > there {
             return Err(Broken { field: "length", found: length });
         }
-        for index in 1..words {
-            let word = self.place(at.next.wrapping_add(index)).load(Ordering::Relaxed);
-            message.extend_from_slice(&word.to_ne_bytes());
+        // Room for all words at once: asked after at every word, it would cost more than the word.
+        message.resize((words - 1) as usize * 4, 0);
+        let mut place = at.next;
+        for word in message.as_chunks_mut::<4>().0 {
+            place = place.wrapping_add(1);
+            *word = self.place(place).load(Ordering::Relaxed).to_ne_bytes();
         }
         message.truncate(length as usize);
         at.next = at.next.wrapping_add(words);

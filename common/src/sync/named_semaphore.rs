@@ -22,8 +22,9 @@ use crate::printable::Text;
 /// A semaphore that other processes find by its name. Dropping it closes it: sem_close(3). The name
 /// and the count stay.
 ///
-/// Whoever may open the name for writing may set the count to anything. So the name protects what only
-/// its mode protects.
+/// Whoever may open the name for writing may set the count to anything, or store what has the C library
+/// end this process: abort(3). So the name protects only what its mode protects. That nobody maps the file
+/// as words is told in [`shared`](crate::shared).
 pub struct NamedSemaphore {
     semaphore: NonNull<libc::sem_t>,
     name: Text,

@@ -64,9 +64,18 @@ impl<const WORDS: usize> SeqLock<WORDS> {
         Err(Busy)
     }
 
+    /// The sequence number: odd while a publication runs, and another one after it.
+    ///
+    /// A cheap look for who waits. If it is not what it was before the last snapshot, there is something
+    /// new, and only then a snapshot is worth its loads: a look at every word has all their cache lines
+    /// come here, and the writer must have each of them back.
+    pub fn sequence(&self) -> u32 {
+        self.sequence.load(Ordering::Relaxed)
+    }
+
     /// Whether a publication is under way, or was when its writer died.
     pub fn is_publishing(&self) -> bool {
-        self.sequence.load(Ordering::Relaxed) % 2 == 1
+        self.sequence() % 2 == 1
     }
 
     /// Stores one whole publication. There must be no other writer.

@@ -15,7 +15,8 @@ use crate::way::{RECORD, Result, Way};
 type Words = [SharedU32; RECORD];
 type Pages = Mapping<Words, ReadWrite>;
 
-fn store(shared: Writer<'_, Words>, message: &[u32]) {
+/// Stores the record. Whoever calls it has the lock.
+pub fn store(shared: Writer<'_, Words>, message: &[u32]) {
     for (index, word) in message.iter().enumerate() {
         shared.field(|words| &words[index]).store(*word, Relaxed);
     }

@@ -56,12 +56,22 @@ impl<const WORDS: usize> Way for Seq<WORDS> {
     }
 
     fn receive(&mut self, from: usize, number: u32, message: &mut [u32]) -> Result<()> {
+        let shared = &self.0[from];
         loop {
-            if let Ok(found) = self.0[from].snapshot(u32::MAX)
+            // Seen before the snapshot: what is published after it has another number.
+            let seen = shared.sequence();
+            if let Ok(found) = shared.snapshot(u32::MAX)
                 && found[0] == number
             {
                 message.copy_from_slice(&found);
                 return Ok(());
+            }
+            // Not yet while it is odd: a look at the words would take their cache lines from the writer.
+            loop {
+                let now = shared.sequence();
+                if now != seen && now.is_multiple_of(2) {
+                    break;
+                }
             }
         }
     }

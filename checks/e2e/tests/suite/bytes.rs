@@ -57,7 +57,7 @@ fn python_reads_the_file_with_struct_unpack() {
     let written = [path.as_os_str(), "-n".as_ref(), "300".as_ref(), "-i".as_ref(), "0s".as_ref()];
     let _ = run("mmap-file-writer", written).exited(0);
     let Some(printed) = unpacked_by_python(&path) else {
-        return e2e::skip("Python reads the file, because there is no python3");
+        return e2e::skip_without("python3", "Python reads the file");
     };
     assert_eq!(printed, "300 127.0.0.1\n");
 }

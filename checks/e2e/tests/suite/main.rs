@@ -10,6 +10,7 @@ mod c_ring;
 mod file_pair;
 mod follow;
 mod fork_demo;
+mod how_fast;
 mod injected;
 mod lifecycle;
 mod observe;

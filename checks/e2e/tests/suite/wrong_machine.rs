@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use e2e::{DEADLINE, Running, TestKey, skip};
+use e2e::{DEADLINE, Running, TestKey, skip_without};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
@@ -101,7 +101,7 @@ fn short_of_memory(program: &str, args: &[&str]) -> Option<Seen> {
     }
     let limited = Command::new("prlimit").args([&format!("--pid={pid}"), "--as=4096"]).status();
     if !limited.is_ok_and(|status| status.success()) {
-        skip("no prlimit to set the limits of another process with");
+        skip_without("prlimit", "the limits of another process");
         child.kill().expect("our child");
         child.wait().expect("our child");
         return None;

@@ -6,7 +6,7 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use e2e::{Running, TestKey, program, skip};
+use e2e::{Running, TestKey, program, skip_without};
 
 use crate::wrong::Folder;
 
@@ -14,7 +14,7 @@ use crate::wrong::Folder;
 fn valgrind_finds_no_error_in_any_program() {
     let found = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        return skip("no valgrind");
+        return skip_without("valgrind", "errors that valgrind finds");
     }
     let (folder, key) = (Folder::new(), TestKey::new());
     let key = key.arg();

@@ -9,7 +9,7 @@ use nix::sys::mman::{
 };
 use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
-use super::{Region, failed, regular};
+use super::{Region, failed, regular, whole_pages};
 use crate::error::{Error, Refusal, Result};
 use crate::mapping::Area;
 use crate::proc::page_size;
@@ -95,8 +95,7 @@ impl Region {
     /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split.
     pub fn resize(&mut self, length: usize) -> Result<()> {
         let failed = |errno| Error::new("mremap", format_args!("{length} bytes"), errno);
-        let rounded = length.checked_next_multiple_of(page_size()).filter(|it| *it > 0);
-        let rounded = rounded.ok_or_else(|| failed(Errno::EINVAL))?;
+        let rounded = whole_pages(length).map_err(failed)?.get();
         let (start, size, may_move) = (self.area.start, self.size(), MRemapFlags::MREMAP_MAYMOVE);
         // SAFETY: the pages are this guard's, which is borrowed mutably here, and it hands out no
         // references: so none is left that points to the old place.
@@ -112,8 +111,8 @@ impl Region {
     /// # Errors
     ///
     /// `EEXIST` without `MAP_FIXED`; those of mmap(2). Refused: flags other than `MAP_SHARED`,
-    /// `MAP_PRIVATE`, `MAP_FIXED` and `MAP_FIXED_NOREPLACE`, and what is no regular file or consists
-    /// of huge pages, for which the kernel would replace more than was asked.
+    /// `MAP_PRIVATE`, `MAP_FIXED` and `MAP_FIXED_NOREPLACE`, what [`Region::map`] refuses as a
+    /// file, and what consists of huge pages, for which the kernel would replace more than was asked.
     ///
     /// # Panics
     ///

@@ -193,22 +193,22 @@ impl Found {
         let woken = record("seqlock and futex");
         let copy = step("copy of 68 bytes");
         let mut goals = vec![
-            self.goal("seqlock / cache line, one way", seqlock, record("cache line"), Most(2.0)),
-            self.goal("iceoryx2 / seqlock, one way", record("iceoryx2"), seqlock, Least(5.0)),
-            self.goal("publish / copy of 68 bytes", step("publish, seqlock"), copy, Most(3.0)),
-            self.goal("snapshot / copy of 68 bytes", step("snapshot, seqlock"), copy, Most(3.0)),
-            self.goal("increment / C's", step("increment"), step("increment in C"), Most(1.05)),
-            self.goal("waking a reader / bare futex", woken, record("bare futex"), Most(1.1)),
-            self.goal("pipe / waking a reader", record("pipe"), woken, Least(1.0)),
+            self.goal("seqlock / cache line, one way", seqlock, record("cache line"), &Most(2.0)),
+            self.goal("iceoryx2 / seqlock, one way", record("iceoryx2"), seqlock, &Least(5.0)),
+            self.goal("publish / copy of 68 bytes", step("publish, seqlock"), copy, &Most(3.0)),
+            self.goal("snapshot / copy of 68 bytes", step("snapshot, seqlock"), copy, &Most(3.0)),
+            self.goal("increment / C's", step("increment"), step("increment in C"), &Most(1.05)),
+            self.goal("waking a reader / bare futex", woken, record("bare futex"), &Most(1.1)),
+            self.goal("pipe / waking a reader", record("pipe"), woken, &Least(1.0)),
         ];
         for readers in 1..=MOST {
             let [seqlock, mutex] = WITH_READERS.map(|(name, _)| (name, What::Readers(readers)));
             let measure = format!("publish, mutex / seqlock, {readers} readers");
-            goals.push(self.goal(&measure, mutex, seqlock, Least(1.0)));
+            goals.push(self.goal(&measure, mutex, seqlock, &Least(1.0)));
         }
-        goals.push(self.goal("ring / pipe, 64 bytes", small("ring"), small("pipe"), Least(10.0)));
+        goals.push(self.goal("ring / pipe, 64 bytes", small("ring"), small("pipe"), &Least(10.0)));
         let stream = small("Unix stream");
-        goals.push(self.goal("ring / Unix stream, 64 bytes", small("ring"), stream, Least(10.0)));
+        goals.push(self.goal("ring / Unix stream, 64 bytes", small("ring"), stream, &Least(10.0)));
         goals.into_iter().flatten().collect()
     }
 
@@ -217,7 +217,7 @@ impl Found {
         measure: &str,
         above: (&'static str, What),
         below: (&'static str, What),
-        bound: Bound,
+        bound: &Bound,
     ) -> Option<Goal> {
         let (above_what, below_what) = (above.1, below.1);
         let ratio =
@@ -226,7 +226,7 @@ impl Found {
         let reached = rounded(ratio(above, below));
         let rounds = above.chunks(1).zip(below.chunks(1)).map(|(a, b)| rounded(ratio(a, b)));
         let rounds = rounds.collect();
-        let (goal, met) = match bound {
+        let (goal, met) = match *bound {
             Most(most) => (format!("at most {most}"), reached <= most),
             Least(least) => (format!("at least {least}"), reached >= least),
         };

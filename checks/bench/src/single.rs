@@ -13,7 +13,7 @@ use common::mapping::Mapping;
 use common::sync::mutex::{Lock, Mutex};
 use common::sync::posix_semaphore::PosixSemaphore;
 use common::sync::seqlock::SeqLock;
-use common::sysv::{Key, Segment};
+use common::sysv::{Attachment, Key, Segment};
 use common::{ReadWrite, SharedU32};
 use nix::sys::mman::MapFlags;
 use terminal::{Stop, Terminal};
@@ -103,7 +103,7 @@ pub const SINGLES: &[Single] = &[
         segment.remove()?;
         repeat(move || {
             let attached = segment.attach::<SharedU32, ReadWrite>();
-            attached.and_then(|it| it.detach()).expect("attached and detached");
+            attached.and_then(Attachment::detach).expect("attached and detached");
             let _ = &kept;
         })
     }),

@@ -51,7 +51,7 @@ impl<const WORDS: usize> SeqLock<WORDS> {
             let before = self.sequence.load(Ordering::Relaxed);
             // The words are loaded after the sequence; pairs with the fence before the even store.
             fence(Ordering::Acquire);
-            let words = self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
+            let words = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
             // The sequence is loaded again after the words; pairs with the fence after the odd
             // store: whoever has loaded a word of a later publication sees its odd number too.
             fence(Ordering::Acquire);

@@ -1,5 +1,7 @@
 //! Capstone: a pipe in shared memory, for two programs. One sends, and waits while there is no room;
 //! the other receives, and waits while there is nothing. Who waits must sleep, and must not miss the end.
+//!
+//! Question: why does CLOSED lie in the word that is slept on, and not in one of its own?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,10 @@
 //! Capstone: a pipe in shared memory, for two programs. One sends, and waits while there is no room;
 //! the other receives, and waits while there is nothing. Who waits must sleep, and must not miss the end.
+//!
+//! Question: why does CLOSED lie in the word that is slept on, and not in one of its own?
+//!
+//! Answer: FUTEX_WAIT compares one word. An end that is noted elsewhere can come between the look and the
+//! sleep, and the kernel would not see it.
 
 #![forbid(unsafe_code)]
 
@@ -80,9 +85,6 @@ fn receive(pipe: Writer<'_, Pipe>, bytes: &mut [u8]) -> usize {
         sleep_while(&pipe.put, put);
     }
 }
-
-// Why does CLOSED lie in the word that is slept on, and not in one of its own? FUTEX_WAIT compares one word. An
-// end that is noted elsewhere can come between the look and the sleep, and the kernel would not see it.
 
 // Given: what follows is right.
 

@@ -17,6 +17,7 @@
 //! | [`pthread`] | a robust mutex, as bare as in C |
 //! | [`send_descriptors`] | memory without a name, from process to process |
 //! | [`watchdog`] | an end with a sentence, for code that never comes to one |
+//! | [`at_the_bite`] | what is to be cleaned up then |
 //!
 //! A part is played by `tests::role`, which finds its name with [`role`]:
 //!
@@ -52,4 +53,4 @@ pub use process::{Ended, Process, argument, given, role, stop_here};
 pub use settle::Now;
 pub use step::{Reached, one_step_at_a_time};
 pub use sysv::{Permissions, ipc_set, ipc_stat, stray_store};
-pub use watchdog::watchdog;
+pub use watchdog::{at_the_bite, watchdog};

@@ -9,7 +9,9 @@ use std::time::Duration;
 static CLEANERS: Mutex<Vec<Box<dyn Fn() + Send>>> = Mutex::new(Vec::new());
 
 /// Notes what is to be done if a watchdog bites, maybe long after there was anything to do.
-pub(crate) fn at_the_bite(clean: impl Fn() + Send + 'static) {
+///
+/// For what outlives all processes, and can't be marked for removal at once, such as a semaphore set.
+pub fn at_the_bite(clean: impl Fn() + Send + 'static) {
     CLEANERS.lock().unwrap_or_else(|it| it.into_inner()).push(Box::new(clean));
 }
 

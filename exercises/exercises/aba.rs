@@ -1,5 +1,7 @@
 //! Several processes take places from a list of free ones, and give them back. One of them is held up in
 //! `take`, and afterwards two processes own the same place.
+//!
+//! Question: after how many changes does it go wrong again?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! A C program attaches our segment and reads a record in it. It finds the temperature in another place,
 //! and names with the end of an older name.
+//!
+//! Question: why do 7 bytes matter that nobody reads?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! A writer is killed, and the record that it leaves is neither the old one nor the new one.
 //! It may die after any machine instruction: no order of stores into one place is safe.
+//!
+//! Question: by how many publications may a slow reader be overtaken?
 
 #![forbid(unsafe_code)]
 

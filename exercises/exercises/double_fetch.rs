@@ -1,5 +1,7 @@
 //! A message has a length, and the reader checks it before use. Now and then the reader runs over the end
 //! all the same: somebody changes the length just after the check.
+//!
+//! Question: with a plain `u32` in place of the atomic, why would one load in the text be no promise?
 
 #![forbid(unsafe_code)]
 

@@ -27,6 +27,7 @@ struct Board<W> {
     size: W,
 }
 
+#[allow(dead_code)]
 #[derive(Debug, PartialEq)]
 enum Refused {
     /// Nobody has made it, or not to the end.

@@ -28,7 +28,7 @@ impl Owner {
     /// Whether this very process lives.
     fn lives(self) -> bool {
         // TODO: signal 0 asks whether there is a process of this number. Which one? And has it not
-        // ended already, though nobody has waited for it? Ask `stat`.
+        // ended already, though nobody has waited for it? Ask `stat` instead of kill(2).
         kill(Pid::from_raw(self.pid), None).is_ok()
     }
 }

@@ -1,5 +1,7 @@
 //! Two processes count the visitors at two doors, in one counter. In the evening it says less than
 //! the number of people who came in.
+//!
+//! Question: why would SeqCst on the load and on the store not help?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! A reader looks at a count, finds nothing new, and goes to sleep. Now and then it sleeps through a change:
 //! through the one that came after its look and before its sleep.
+//!
+//! Question: why is it no cure to wake twice?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! A list in shared memory. The process that has built it can follow it. Another one, where the segment is
 //! attached at another address, is killed by SIGSEGV.
+//!
+//! Question: is it enough that a link leads to somewhere within the list?
 
 use std::ptr;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,5 +1,7 @@
 //! Eight processes count, each in a counter of its own, and yet they slow each other down.
 //! Their counters lie in one line of the cache, which only one processor can have for writing.
+//!
+//! Question: why does the check below not simply measure how long it takes?
 
 #![forbid(unsafe_code)]
 

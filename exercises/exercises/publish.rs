@@ -1,5 +1,7 @@
 //! The writer stores a text and then raises a flag. The reader sees the flag, and finds an old text.
 //! Your machine nearly never does that. Rust's memory model allows it, and other machines do it.
+//!
+//! Question: why has your machine never shown it?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! A ring of four places between a producer and a consumer. Now and then it forgets four messages at
 //! once; and on some machines a message comes out that was never put in.
+//!
+//! Question: why two numbers that grow for ever, and not two positions?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! A reader looks in the middle of a publication and gets half of the old record and half of the new one.
 //! The writer makes `sequence` odd before it stores and even after. The reader doesn't look at it.
+//!
+//! Question: why a fence, and not an acquire load at the end?
 
 #![forbid(unsafe_code)]
 

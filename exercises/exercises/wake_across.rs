@@ -1,5 +1,7 @@
 //! A process sleeps on a word in shared memory. Another one changes the word and wakes it, and it sleeps
 //! on. Within one process it works.
+//!
+//! Question: why does Rust's std use the flag?
 
 use std::ptr;
 use std::sync::atomic::Ordering::Release;

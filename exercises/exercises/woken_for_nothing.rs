@@ -1,5 +1,7 @@
 //! A customer sleeps until there is bread. Woken, it takes a loaf that is not there, and the shelf says
 //! 4294967295.
+//!
+//! Question: what reasons are there to be woken for nothing?
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,11 @@
 //! Several processes take places from a list of free ones, and give them back. One of them is held up in
 //! `take`, and afterwards two processes own the same place.
+//!
+//! Question: after how many changes does it go wrong again?
+//!
+//! Answer: after 2^24, or a multiple, while a process is held up between its load and its swap. At 20 ns
+//! a change that is a third of a second: a process that is stopped with Ctrl-Z can be held up for that
+//! long. With 32 bits more in one atomic of 64 it is half a century.
 
 #![forbid(unsafe_code)]
 
@@ -51,10 +57,6 @@ fn swap(free: Writer<'_, Free>, seen: u32, place: u32) -> bool {
     let new = changes << 8 | place & 0xff;
     free.field(|it| &it.head).compare_exchange(seen, new, AcqRel, Relaxed).is_ok()
 }
-
-// After how many changes does it go wrong again? After 2^24, or a multiple, while a process is held up
-// between its load and its swap. At 20 ns a change that is a third of a second: a process that is stopped
-// with Ctrl-Z can be held up for that long. With 32 bits more in one atomic of 64 it is half a century.
 
 fn fill(free: Writer<'_, Free>) {
     free.field(|it| &it.head).store(END, Relaxed);

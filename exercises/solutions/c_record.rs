@@ -1,5 +1,10 @@
 //! A C program attaches our segment and reads a record in it. It finds the temperature in another place,
 //! and names with the end of an older name.
+//!
+//! Question: why do 7 bytes matter that nobody reads?
+//!
+//! Answer: who compares two records byte by byte, or hashes them, reads them; and a record that is copied
+//! whole takes along what was there before, perhaps a password. `bytes` leaves them 0.
 
 #![forbid(unsafe_code)]
 
@@ -49,10 +54,6 @@ impl Reading {
             *place = byte;
         }
     }
-
-    // Why do 7 bytes matter that nobody reads? Who compares two records byte by byte, or hashes them, reads
-    // them; and a record that is copied whole takes along what was there before, perhaps a password.
-    // `bytes` leaves them 0.
 
     /// The record as bytes, as it lies in memory. The padding is 0.
     fn bytes(&self) -> Vec<u8> {

@@ -1,5 +1,10 @@
 //! A writer is killed, and the record that it leaves is neither the old one nor the new one.
 //! It may die after any machine instruction: no order of stores into one place is safe.
+//!
+//! Question: by how many publications may a slow reader be overtaken?
+//!
+//! Answer: by one: that one goes into the other slot. The second goes into the slot that it is reading.
+//! `common::sync::two_slots` has what is missing: a second look at a number.
 
 #![forbid(unsafe_code)]
 
@@ -31,10 +36,6 @@ fn snapshot(slots: &Slots) -> [u32; 4] {
     let slot = slots.current.load(Acquire) as usize % 2;
     slots.slots[slot].each_ref().map(|word| word.load(Relaxed))
 }
-
-// By how many publications may a slow reader be overtaken? By one: that one goes into the other slot. The
-// second goes into the slot that it is reading. `common::sync::two_slots` has what is missing: a second look
-// at a number.
 
 fn main() {
     let lab = lab::Lab::<Slots>::new();

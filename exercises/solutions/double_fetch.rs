@@ -1,5 +1,10 @@
 //! A message has a length, and the reader checks it before use. Now and then the reader runs over the end
 //! all the same: somebody changes the length just after the check.
+//!
+//! Question: with a plain `u32` in place of the atomic, why would one load in the text be no promise?
+//!
+//! Answer: the compiler may load it twice rather than keep it in a register, because nobody else can
+//! change it, as far as it knows.
 
 #![forbid(unsafe_code)]
 
@@ -29,9 +34,6 @@ fn sum(message: &Message) -> Option<u32> {
     }
     Some(sum)
 }
-
-// With a plain `u32` in place of the atomic, one load in the text would be no promise: the compiler may
-// load it twice rather than keep it in a register, because nobody else can change it, as far as it knows.
 
 fn set_length(message: Writer<'_, Message>, length: u32) {
     message.field(|it| &it.length).store(length, Release);

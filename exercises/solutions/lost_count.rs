@@ -1,5 +1,10 @@
 //! Two processes count the visitors at two doors, in one counter. In the evening it says less than
 //! the number of people who came in.
+//!
+//! Question: why would SeqCst on the load and on the store not help?
+//!
+//! Answer: it says in which order others see the two. It doesn't keep the others from a store of their
+//! own in between.
 
 #![forbid(unsafe_code)]
 
@@ -18,8 +23,6 @@ fn count(hall: Writer<'_, Hall>) {
     let visitors = hall.field(|it| &it.visitors);
     // One instruction of the processor (on x86: `lock xadd`), which has the cache line for itself meanwhile.
     visitors.fetch_add(1, Relaxed);
-    // Why would SeqCst on the load and on the store not help? It says in which order others see the two.
-    // It doesn't keep the others from a store of their own in between.
 }
 
 fn main() {

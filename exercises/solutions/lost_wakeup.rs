@@ -1,5 +1,10 @@
 //! A reader looks at a count, finds nothing new, and goes to sleep. Now and then it sleeps through a change:
 //! through the one that came after its look and before its sleep.
+//!
+//! Question: why is it no cure to wake twice?
+//!
+//! Answer: the second wake-up can come too early as well. What helps is a look that the kernel makes
+//! itself, when nobody can come in between any more.
 
 #![forbid(unsafe_code)]
 
@@ -30,9 +35,6 @@ fn next(counter: &Counter, seen: u32) -> u32 {
         futex::wait(&counter.count, seen, FOR_EVER);
     }
 }
-
-// Why is it no cure to wake twice? The second wake-up can come too early as well. What helps is a look that
-// the kernel makes itself, when nobody can come in between any more.
 
 /// Stores a new count, and wakes all who wait for it.
 fn change(counter: Writer<'_, Counter>, count: u32) {

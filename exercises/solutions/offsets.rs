@@ -1,5 +1,11 @@
 //! A list in shared memory. The process that has built it can follow it. Another one, where the segment is
 //! attached at another address, is killed by SIGSEGV.
+//!
+//! Question: is it enough that a link leads to somewhere within the list?
+//!
+//! Answer: no: 4 leads into the middle of a node. Its `next` would be taken for a value, and the value of
+//! the node behind it for a link. Of larger types, an address that is not aligned is undefined behaviour
+//! besides.
 
 use std::ptr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,9 +35,6 @@ fn link(list: &List, node: &Node) -> u64 {
 /// Where `link` leads in this process; `None` if it leads to no node of the list.
 fn follow(list: &List, link: u64) -> Option<&Node> {
     let link = usize::try_from(link).ok()?;
-    // A distance within the list is not enough: 4 leads into the middle of a node. Its `next` would be
-    // taken for a value, and the value of the node behind it for a link. (Of larger types, an address that
-    // is not aligned is undefined behaviour besides.)
     if !link.is_multiple_of(size_of::<Node>()) {
         return None;
     }

@@ -1,5 +1,12 @@
 //! Eight processes count, each in a counter of its own, and yet they slow each other down.
 //! Their counters lie in one line of the cache, which only one processor can have for writing.
+//!
+//! Question: why does the check below not simply measure how long it takes?
+//!
+//! Answer: whether two processes run on two processors at the same time is up to the scheduler, and on a
+//! busy machine they don't. Then the slow version is as fast as the other one, and the check would be a
+//! coin. Addresses don't change with the weather. (Some machines fetch two lines at once, or have lines
+//! of 128 bytes: crates use 128 there.)
 
 #![forbid(unsafe_code)]
 
@@ -30,11 +37,6 @@ shared_record! {
 fn counter(counters: &Counters, process: usize) -> &SharedU32 {
     &counters.own[process].count
 }
-
-// Why is this not checked by time? Whether two processes run on two processors at the same time is up to
-// the scheduler, and on a busy machine they don't. Then the slow version is as fast as the other one, and
-// the check would be a coin. Addresses don't change with the weather. (Some machines fetch two lines
-// at once, or have lines of 128 bytes: crates use 128 there.)
 
 fn count(counters: Writer<'_, Counters>, process: usize) {
     let own = counters.field(|it| counter(it, process));

@@ -1,5 +1,10 @@
 //! A cashier is killed in the middle of a transfer, while it holds the lock. The next one to lock gets an
 //! error, and so does everybody after it.
+//!
+//! Question: why is it right that a mutex is lost for ever that nobody repairs?
+//!
+//! Answer: the other choice would be to let the next one in, who doesn't know that half of a transfer is
+//! missing, and who tells nobody either.
 
 #![forbid(unsafe_code)]
 
@@ -45,9 +50,6 @@ fn lock(bank: Writer<'_, Bank>) -> Result<Found, i32> {
         error => Err(error),
     }
 }
-
-// Why is it right that a mutex is lost for ever that nobody repairs? The other choice would be to let the
-// next one in, who doesn't know that half of a transfer is missing, and who tells nobody either.
 
 fn unlock(bank: Writer<'_, Bank>) {
     let error = pthread::mutex_unlock(bank.field(|it| &it.lock));

@@ -1,5 +1,10 @@
 //! The writer stores a text and then raises a flag. The reader sees the flag, and finds an old text.
 //! Your machine nearly never does that. Rust's memory model allows it, and other machines do it.
+//!
+//! Question: why has your machine never shown it?
+//!
+//! Answer: an x86 processor shows its stores in their order, and loads in order too. The compiler may
+//! still exchange the two lines; and on AArch64 the processor does it, too.
 
 #![forbid(unsafe_code)]
 
@@ -33,9 +38,6 @@ impl Board {
         Some(self.text.load(Ordering::Relaxed))
     }
 }
-
-// Why has your machine never shown it? An x86 processor shows its stores in their order, and loads in order
-// too. The compiler may still exchange the two lines; and on AArch64 the processor does it, too.
 
 fn main() {
     let board = Board::default();

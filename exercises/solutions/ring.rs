@@ -1,5 +1,10 @@
 //! A ring of four places between a producer and a consumer. Now and then it forgets four messages at
 //! once; and on some machines a message comes out that was never put in.
+//!
+//! Question: why two numbers that grow for ever, and not two positions?
+//!
+//! Answer: two equal positions can mean empty or full. And each number has one process that stores it, so
+//! nobody needs more than loads and stores.
 
 #![forbid(unsafe_code)]
 
@@ -49,9 +54,6 @@ impl Ring {
         Some(message)
     }
 }
-
-// Why two numbers that grow for ever, and not two positions? Two equal positions can mean empty or full. And
-// each number has one process that stores it, so nobody needs more than loads and stores.
 
 fn main() {
     let ring = Ring::default();

@@ -1,5 +1,10 @@
 //! Now and then two processes are in the room that a semaphore guards. And since one was killed in there,
 //! nobody gets in any more.
+//!
+//! Question: what does the kernel not undo for a process that dies?
+//!
+//! Answer: all that the dead process has done in the room. The semaphore is free, and the data may be
+//! half stored; nobody is told. A robust mutex tells.
 
 use nix::errno::Errno;
 
@@ -33,9 +38,6 @@ fn unlock(id: i32) {
     // more when this process ends, and two get in.
     add(id, 1, libc::SEM_UNDO);
 }
-
-// What does SEM_UNDO not undo? All that the dead process has done in the room. The semaphore is free, and
-// the data may be half stored; nobody is told. A robust mutex tells.
 
 // Given: what follows is right.
 
@@ -99,10 +101,16 @@ mod tests {
         }
     }
 
-    /// A set that is removed when this is dropped.
+    /// A set that is removed when this is dropped, or when a watchdog bites.
     struct Set(i32);
 
     impl Set {
+        fn new() -> Self {
+            let id = create();
+            lab::at_the_bite(move || remove(id));
+            Self(id)
+        }
+
         fn start(&self, role: &str) -> Process {
             Process::start(role, &[("ID", &self.0.to_string())])
         }
@@ -122,7 +130,7 @@ mod tests {
     #[test]
     fn it_is_ready_when_it_has_its_value() {
         let _dog = lab::watchdog(60, "your code does not come to an end");
-        let set = Set(create());
+        let set = Set::new();
         let mut creator = set.start("creator");
         creator.until_stopped().expect("the creator stops between semget and semop");
         assert!(!is_ready(set.0), "it is said to be ready, and has no value yet");
@@ -136,7 +144,7 @@ mod tests {
     #[test]
     fn it_is_free_again_when_its_holder_has_died() {
         let _dog = lab::watchdog(60, "your code does not come to an end");
-        let set = Set(create());
+        let set = Set::new();
         initialise(set.0);
         let mut holder = set.start("holder");
         holder.until_stopped().expect("the holder has locked it");
@@ -149,7 +157,7 @@ mod tests {
     #[test]
     fn who_gives_it_back_leaves_it_at_1() {
         let _dog = lab::watchdog(60, "your code does not come to an end");
-        let set = Set(create());
+        let set = Set::new();
         initialise(set.0);
         for users in 1..=3 {
             assert_eq!(set.start("user").end(), Ended::Exited(0));

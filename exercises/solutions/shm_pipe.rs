@@ -1,5 +1,10 @@
 //! Capstone: a pipe in shared memory, for two programs. One sends, and waits while there is no room;
 //! the other receives, and waits while there is nothing. Who waits must sleep, and must not miss the end.
+//!
+//! Question: why does CLOSED lie in the word that is slept on, and not in one of its own?
+//!
+//! Answer: FUTEX_WAIT compares one word. An end that is noted elsewhere can come between the look and the
+//! sleep, and the kernel would not see it.
 
 #![forbid(unsafe_code)]
 
@@ -81,9 +86,6 @@ fn receive(pipe: Writer<'_, Pipe>, bytes: &mut [u8]) -> usize {
     }
 }
 
-// Why does CLOSED lie in the word that is slept on, and not in one of its own? FUTEX_WAIT compares one word. An
-// end that is noted elsewhere can come between the look and the sleep, and the kernel would not see it.
-
 // Given: what follows is right.
 
 /// How many bytes are in it; never more than there is room for, whatever another process has stored.
@@ -161,19 +163,22 @@ mod tests {
                     "{LENGTH} bytes were sent, {arrived} arrive; the first wrong one: {wrong:?}"
                 );
             }
-            // The pipe is full.
             "one byte more" => {
                 let pipe = pipe();
                 lab::one_step_at_a_time(|| send(pipe.writer(), &[7]));
             }
-            // The pipe is empty.
             "taker" => {
                 let pipe = pipe();
                 lab::one_step_at_a_time(|| {
                     receive(pipe.writer(), &mut [0; 8]);
                 });
             }
-            "sleeping taker" => assert_eq!(receive(pipe().writer(), &mut [0; 8]), 0, "closed"),
+            "closer" => {
+                let pipe = pipe();
+                lab::one_step_at_a_time(|| close(pipe.writer()));
+            }
+            "sleeping sender" => send(pipe().writer(), &[7]),
+            "sleeping receiver" => drop(receive(pipe().writer(), &mut [0; 8])),
             _ => {}
         }
     }
@@ -189,7 +194,7 @@ mod tests {
             reached == Reached::Sleep,
             "{role}: it has to wait, and after {sleeps} instructions it does not sleep in futex(2)"
         );
-        for instruction in (1..sleeps).step_by(7) {
+        for instruction in (1..sleeps).step_by(23) {
             let lab = Lab::<Pipe>::new();
             begin(&lab);
             let mut waiting = lab.start(role);
@@ -227,18 +232,41 @@ mod tests {
         no_change_is_missed("taker", |_| (), |lab| close(lab.shared.writer()));
     }
 
+    /// Nobody but `changer` ends the sleep of `sleeper`. After each of its instructions the sleeper has all
+    /// the time that it wants: if it is woken too early, it looks, finds nothing new, and sleeps again.
+    fn who_sleeps_is_woken(sleeper: &str, changer: &str, begin: impl Fn(&Lab<Pipe>)) {
+        let lab = Lab::<Pipe>::new();
+        begin(&lab);
+        let mut sleeper = lab.start(sleeper);
+        assert!(sleeper.settles(libc::SYS_futex) == Now::Asleep, "it has to wait, so it sleeps");
+        let mut changer = lab.start(changer);
+        let stepped = changer.step_through(|_| {
+            sleeper.settles(libc::SYS_futex);
+        });
+        stepped.expect("it does not have to wait");
+        let now = sleeper.settles(libc::SYS_futex);
+        assert!(
+            now == Now::Ended(Ended::Exited(0)),
+            "it slept, then all was stored; was it woken, and after that? Now: {now:?}"
+        );
+    }
+
     #[test]
     fn the_end_wakes_who_sleeps() {
         let _dog = lab::watchdog(15, "the receiver neither sleeps nor ends");
-        let lab = Lab::<Pipe>::new();
-        let mut taker = lab.start("sleeping taker");
-        assert!(taker.settles(libc::SYS_futex) == Now::Asleep, "nothing to take: it sleeps");
-        close(lab.shared.writer());
-        let now = taker.settles(libc::SYS_futex);
-        assert!(
-            now == Now::Ended(Ended::Exited(0)),
-            "the pipe was closed, and the receiver: {now:?}"
-        );
+        who_sleeps_is_woken("sleeping receiver", "closer", |_| ());
+    }
+
+    #[test]
+    fn a_byte_wakes_who_sleeps() {
+        let _dog = lab::watchdog(15, "the receiver neither sleeps nor ends");
+        who_sleeps_is_woken("sleeping receiver", "one byte more", |_| ());
+    }
+
+    #[test]
+    fn room_wakes_who_sleeps() {
+        let _dog = lab::watchdog(15, "the sender neither sleeps nor ends");
+        who_sleeps_is_woken("sleeping sender", "taker", fill);
     }
 
     #[test]
@@ -264,11 +292,16 @@ mod tests {
             // The sender twice: it may have been woken while we looked at the receiver.
             let call = libc::SYS_futex;
             let asleep = [sender.settles(call), receiver.settles(call), sender.settles(call)];
-            if asleep == [Now::Asleep; 3] && numbers() == before {
-                return Err(format!(
-                    "both sleep, for ever: {} bytes put in, {} taken out",
-                    before.0, before.1
-                ));
+            let for_ever = match asleep {
+                [Now::Asleep, Now::Asleep, Now::Asleep] if numbers() == before => "both sleep",
+                [Now::Ended(_), Now::Asleep, _] => "the sender has ended, and the receiver sleeps",
+                [_, Now::Ended(_), Now::Asleep] => "the receiver has ended, and the sender sleeps",
+                _ => "",
+            };
+            if !for_ever.is_empty() {
+                let (put, taken) = numbers();
+                let put = put & !CLOSED;
+                return Err(format!("{for_ever}, for ever: {put} bytes put in, {taken} taken out"));
             }
             if let [_, Now::Ended(receiver), Now::Ended(sender)] = asleep {
                 let well = sender == Ended::Exited(0) && receiver == Ended::Exited(0);

@@ -1,5 +1,12 @@
 //! A reader looks in the middle of a publication and gets half of the old record and half of the new one.
 //! The writer makes `sequence` odd before it stores and even after. The reader doesn't look at it.
+//!
+//! Question: why a fence, and not an acquire load at the end?
+//!
+//! Answer: an acquire load keeps what stands behind it from being done earlier. The words stand before
+//! it, so they could still be loaded later. The fence keeps them before. (The stop points of this check
+//! don't see orderings. `cargo test -p model`, in the workspace, does: there loom removes one fence after
+//! the other, and finds the torn record each time.)
 
 #![forbid(unsafe_code)]
 
@@ -42,11 +49,6 @@ fn snapshot(record: &Record, before_word: impl Fn(usize)) -> Option<[u32; 4]> {
     let after = record.sequence.load(Relaxed);
     (before == after && before.is_multiple_of(2)).then_some(words)
 }
-
-// Why a fence, and not an acquire load at the end? An acquire load keeps what stands behind it from being
-// done earlier. The words stand before it, so they could still be loaded later. The fence keeps them
-// before. (The stop points of this check don't see orderings. `cargo test -p model`, in the workspace, does:
-// there loom removes one fence after the other, and finds the torn record each time.)
 
 fn main() {
     let lab = lab::Lab::<Record>::new();

@@ -1,5 +1,10 @@
 //! A process sleeps on a word in shared memory. Another one changes the word and wakes it, and it sleeps
 //! on. Within one process it works.
+//!
+//! Question: why does Rust's std use the flag?
+//!
+//! Answer: its locks are for the threads of one process, and then the kernel need not find out which page
+//! it is. So no lock of std works in shared memory.
 
 use std::ptr;
 use std::sync::atomic::Ordering::Release;
@@ -14,9 +19,6 @@ shared_record! {
 
 // Without FUTEX_PRIVATE_FLAG the kernel finds the sleeper by the page and the place in it, which are the same
 // for all who have it mapped. With the flag it looks for the process and the address.
-//
-// Why does Rust's std use the flag? Its locks are for the threads of one process, and then the kernel need
-// not find out which page it is. So no lock of std works in shared memory.
 const FLAGS: i32 = 0;
 
 /// Sleeps while `word` is `seen`, until somebody wakes it: futex(2) `FUTEX_WAIT`.

@@ -1,5 +1,11 @@
 //! A customer sleeps until there is bread. Woken, it takes a loaf that is not there, and the shelf says
 //! 4294967295.
+//!
+//! Question: what reasons are there to be woken for nothing?
+//!
+//! Answer: somebody else was woken too, and was faster; the wake-up was for something else that the same
+//! condition variable is used for; and the call may return without any wake-up at all, after a signal,
+//! says POSIX.
 
 #![forbid(unsafe_code)]
 
@@ -23,9 +29,6 @@ fn take(shelf: Writer<'_, Shelf>, mut wait: impl FnMut()) -> u32 {
     while shelf.loaves.load(Relaxed) == 0 {
         wait();
     }
-    // Three reasons to be woken for nothing: somebody else was woken too, and was faster; the wake-up was for
-    // something else that the same condition variable is used for; and the call may return without any
-    // wake-up at all, after a signal, says POSIX.
     shelf.field(|it| &it.loaves).fetch_sub(1, Relaxed).wrapping_sub(1)
 }
 

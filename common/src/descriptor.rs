@@ -91,9 +91,13 @@ fn one_byte(byte: &mut u8) -> libc::iovec {
 /// `EPIPE` or `ECONNRESET` if nobody is there any more; `EAGAIN` on a non-blocking socket whose buffer
 /// is full.
 pub fn send(socket: &UnixStream, file: &File) -> Result<()> {
-    let length = HEADER + size_of::<RawFd>();
-    let mut control = Control::<1>::empty();
-    control.descriptors = [file.as_raw_fd()];
+    send_all(socket, [file.as_raw_fd()])
+}
+
+fn send_all<const N: usize>(socket: &UnixStream, descriptors: [RawFd; N]) -> Result<()> {
+    let length = HEADER + size_of_val(&descriptors);
+    let mut control = Control::<N>::empty();
+    control.descriptors = descriptors;
     control.header.cmsg_len = length;
     control.header.cmsg_level = libc::SOL_SOCKET;
     control.header.cmsg_type = libc::SCM_RIGHTS;
@@ -165,22 +169,6 @@ mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};
 
-    /// Sends `N` descriptors with one byte, as somebody does who keeps to no rule.
-    fn send_all<const N: usize>(socket: &UnixStream, file: &File) {
-        let mut control = Control::<N>::empty();
-        control.descriptors = [file.as_raw_fd(); N];
-        let length = HEADER + size_of_val(&control.descriptors);
-        control.header.cmsg_len = length;
-        control.header.cmsg_level = libc::SOL_SOCKET;
-        control.header.cmsg_type = libc::SCM_RIGHTS;
-        let mut byte = 0;
-        let mut bytes = one_byte(&mut byte);
-        let message = message(&mut bytes, (&raw mut control).cast(), length);
-        // SAFETY: as in `send`.
-        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, 0) };
-        assert_eq!(Errno::result(sent), Ok(1));
-    }
-
     fn pair() -> (UnixStream, UnixStream, File) {
         let (one, other) = UnixStream::pair().expect("sockets");
         let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -204,8 +192,9 @@ mod tests {
     fn what_is_not_one_descriptor_is_refused_and_closed() {
         let (one, other, mut reader) = pair();
         let writer = receive(&other).expect("a descriptor");
-        send_all::<2>(&one, &writer);
-        send_all::<253>(&one, &writer);
+        // As somebody does who keeps to no rule.
+        send_all(&one, [writer.as_raw_fd(); 2]).expect("sent");
+        send_all(&one, [writer.as_raw_fd(); MOST]).expect("sent");
         (&one).write_all(&[0]).expect("a byte alone");
         drop((one, writer));
         for why in ["more than one", "more than one", "without a descriptor", "closed"] {

@@ -1,5 +1,6 @@
 //! The kernel's own evidence: the lines of /proc about shared memory.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -67,7 +68,7 @@ impl MapsLine {
 /// # Errors
 ///
 /// `ENOENT` if there is no such process, or no /proc; `EACCES` if it is another user's.
-pub fn maps(pid: impl std::fmt::Display) -> io::Result<Vec<MapsLine>> {
+pub fn maps(pid: impl Display) -> io::Result<Vec<MapsLine>> {
     maps_where(pid, |_| true)
 }
 
@@ -77,10 +78,7 @@ pub fn maps(pid: impl std::fmt::Display) -> io::Result<Vec<MapsLine>> {
 /// # Errors
 ///
 /// Those of [`maps`].
-pub fn maps_where(
-    pid: impl std::fmt::Display,
-    wanted: impl Fn(&str) -> bool,
-) -> io::Result<Vec<MapsLine>> {
+pub fn maps_where(pid: impl Display, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<MapsLine>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter(|line| wanted(line));
@@ -161,6 +159,44 @@ fn unexpected(line: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("not as the man page says: {line}"))
 }
 
+/// What the kernel tells of a process: some fields of /proc/PID/stat, see proc_pid_stat(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The state, such as `S` for asleep, `T` for stopped, `Z` for ended and not waited for.
+    pub state: char,
+    /// The pid of its parent.
+    pub parent: i32,
+    /// The kernel's flags: `PF_` in its sources.
+    pub flags: u64,
+    /// When it was started, in clock ticks since the machine was.
+    pub started: u64,
+}
+
+/// Reads /proc/`process`/stat. `process` is a pid, `self`, or `self/task/TID`.
+///
+/// # Errors
+///
+/// `ENOENT` and `ESRCH` if there is no such process.
+pub fn stat(process: impl Display) -> io::Result<Stat> {
+    let text = fs::read(format!("/proc/{process}/stat"))?;
+    let text = String::from_utf8_lossy(&text);
+    parse_stat(&text).ok_or_else(|| unexpected(&text))
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The second field is the name in parentheses, and may have anything in it.
+    let mut fields = text.rsplit_once(") ")?.1.split(' ');
+    // By their numbers in the man page: 3, 4, 9, 22.
+    let (state, parent) = (fields.next()?, fields.next()?);
+    let (flags, started) = (fields.nth(9 - 5)?, fields.nth(22 - 10)?);
+    Some(Stat {
+        state: state.chars().next()?,
+        parent: parent.parse().ok()?,
+        flags: flags.parse().ok()?,
+        started: started.parse().ok()?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,5 +241,15 @@ mod tests {
         assert_eq!((listed.creator, listed.last, listed.attached), (11, 12, 3));
         assert_eq!(listed.resident, 8192);
         assert_eq!((listed.attach_time, listed.detach_time, listed.change_time), (100, 0, 99));
+    }
+
+    #[test]
+    fn a_name_may_look_like_fields() {
+        let text = "7 (a) Z 1 (b) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23\n";
+        let stat = Stat { state: 'S', parent: 4, flags: 9, started: 22 };
+        assert_eq!(parse_stat(text), Some(stat));
+        assert_eq!(parse_stat("7 (a) S 5"), None);
+        let (own, parent) = (super::stat("self").expect("/proc"), nix::unistd::getppid());
+        assert_eq!(own.parent, parent.as_raw());
     }
 }

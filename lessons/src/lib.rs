@@ -243,13 +243,9 @@ pub fn descriptors(pid: impl Display, target: &str) -> usize {
 /// they are `-` and 0.
 #[must_use]
 pub fn state_and_start(pid: u32) -> (char, u32) {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The second field is a name in brackets, and may have spaces and brackets in it.
-    let fields = text.rsplit_once(") ").map_or("", |it| it.1);
-    let field = |number: usize| fields.split(' ').nth(number - 3).unwrap_or_default();
-    let ticks: u64 = field(22).parse().unwrap_or_default();
-    let low = u32::try_from(ticks & u64::from(u32::MAX)).unwrap_or_default();
-    (field(3).chars().next().unwrap_or('-'), low)
+    let Ok(stat) = common::proc::stat(pid) else { return ('-', 0) };
+    let low = u32::try_from(stat.started & u64::from(u32::MAX)).unwrap_or_default();
+    (stat.state, low)
 }
 
 /// Runs `work` in a new directory of the directory for temporary files, with the mode of /tmp, and removes it

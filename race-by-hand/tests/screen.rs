@@ -2,7 +2,6 @@
 
 use std::ops::{Deref, DerefMut};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,8 +63,7 @@ impl DerefMut for Game {
 
 /// Whether the process runs; one that has ended and that nobody has waited for does not.
 fn is_alive(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat")));
-    stat.is_ok_and(|it| !it.contains(") Z "))
+    common::proc::stat(pid).is_ok_and(|it| it.state != 'Z')
 }
 
 #[test]

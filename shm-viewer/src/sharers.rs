@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use common::clock;
 use common::error::errno_of;
 use common::printable::{Text, shown};
-use common::proc::{MapsLine, maps_where};
+use common::proc::{self, MapsLine, maps_where};
 use nix::errno::Errno;
 
 use crate::frame::Frame;
@@ -112,7 +112,7 @@ impl Scanner {
         /// `PF_KTHREAD` of linux/sched.h.
         const KERNEL_THREAD: u64 = 0x0020_0000;
         let is = self.kernel_threads.contains(&pid)
-            || stat(pid, 9).is_some_and(|flags| flags & KERNEL_THREAD != 0);
+            || proc::stat(pid).is_ok_and(|it| it.flags & KERNEL_THREAD != 0);
         if is {
             self.kernel_threads.insert(pid);
         }
@@ -150,17 +150,9 @@ pub(crate) fn program(pid: i32) -> String {
     name.or_else(comm).unwrap_or_else(|| "?".into())
 }
 
-/// When the process was started: field 22 of /proc/PID/stat, in ticks.
+/// When the process was started, in ticks.
 pub(crate) fn start(pid: i32) -> Option<u64> {
-    stat(pid, 22)
-}
-
-/// A field of /proc/PID/stat by its number in proc_pid_stat(5), from 3 on.
-fn stat(pid: i32, number: usize) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in parentheses, and may have anything in it.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(number - 3)?.parse().ok()
+    proc::stat(pid).ok().map(|it| it.started)
 }
 
 /// Who has the pid now that the kernel noted at `time`, in seconds since 1970.

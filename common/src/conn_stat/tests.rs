@@ -181,8 +181,8 @@ fn one_wake_wakes_all_who_sleep() {
         // Once it has told its id, it sleeps nowhere but in the wait.
         let start = std::time::Instant::now();
         let asleep = || {
-            let stat = format!("/proc/self/task/{}/stat", thread.load(Ordering::Acquire));
-            std::fs::read_to_string(stat).is_ok_and(|it| it.contains(") S "))
+            let thread = format!("self/task/{}", thread.load(Ordering::Acquire));
+            crate::proc::stat(thread).is_ok_and(|it| it.state == 'S')
         };
         while !asleep() {
             assert!(start.elapsed() < DEADLINE, "the thread does not go to sleep");

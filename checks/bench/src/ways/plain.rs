@@ -61,29 +61,27 @@ impl Way for Copies {
 }
 
 /// The sender makes the payload in the shared pages, and the receiver reads it there.
-pub struct InPlace([Turn; 2]);
+pub struct InPlace(Copies);
 
 impl Way for InPlace {
     fn new(words: usize) -> Result<Self> {
-        Ok(Self(Turn::both(words)?))
+        Ok(Self(Copies::new(words)?))
     }
 
     fn send(&mut self, out: usize, message: &[u32]) -> Result<()> {
-        self.0[out].give(message[0], |shared| shared.copy_from_slice(message));
-        Ok(())
+        self.0.send(out, message)
     }
 
     fn receive(&mut self, from: usize, number: u32, message: &mut [u32]) -> Result<()> {
-        self.0[from].take(number, |shared| message.copy_from_slice(shared));
-        Ok(())
+        self.0.receive(from, number, message)
     }
 
     fn produce(&mut self, out: usize, number: u32, _: &mut [u32]) -> Result<()> {
-        self.0[out].give(number, |shared| fill(shared, number));
+        self.0.0[out].give(number, |shared| fill(shared, number));
         Ok(())
     }
 
     fn consume(&mut self, from: usize, number: u32, _: &mut [u32]) -> Result<()> {
-        self.0[from].take(number, |shared| check(shared, number))
+        self.0.0[from].take(number, |shared| check(shared, number))
     }
 }

@@ -174,10 +174,7 @@ fn header_of_a_slow_creator_is_awaited_and_of_a_dead_one_refused() {
     let mut creating = Running::start(creator.arg("stop"));
     // It stops itself between shmget and the header.
     let deadline = Instant::now() + DEADLINE;
-    let is_stopped = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", creating.pid()));
-        stat.is_ok_and(|it| it.contains(") T "))
-    };
+    let is_stopped = || common::proc::stat(creating.pid()).is_ok_and(|it| it.state == 'T');
     while !is_stopped() {
         assert!(Instant::now() < deadline, "it does not stop");
         thread::sleep(Duration::from_millis(1));

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use common::proc;
 use nix::sys::signal::Signal;
 
 use super::streams::{Half, Place, until};
@@ -40,9 +41,8 @@ fn replace(half: &mut Half, start: impl Fn() -> Half, name: &str) -> String {
 
 fn start_after(killed: &Half, start: impl Fn() -> Half) -> Half {
     // Gone when it is a zombie: by then its files are closed.
-    let stat = format!("/proc/{}/stat", killed.pid());
     until(
-        || fs::read_to_string(&stat).is_ok_and(|it| it.contains(") Z ")),
+        || proc::stat(killed.pid()).is_ok_and(|it| it.state == 'Z'),
         || "end of a killed process".into(),
     );
     start()
@@ -75,8 +75,7 @@ fn a_receiver_that_is_killed_before_it_writes_loses_nothing() {
 }
 
 fn asleep_in_poll(half: &Half) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", half.pid())).unwrap_or_default();
-    stat.contains(") S ")
+    proc::stat(half.pid()).is_ok_and(|it| it.state == 'S')
 }
 
 #[test]

@@ -138,10 +138,7 @@ fn no_child_outlives_a_parent_that_is_killed() {
     demo.signal(Signal::SIGKILL);
     for child in children {
         // Gone, or a zombie that whoever inherited it has not waited for yet.
-        let lives = || {
-            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-            stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-        };
+        let lives = || common::proc::stat(&child).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
         while lives() {
             assert!(Instant::now() < deadline, "child {child} goes on");
             std::thread::yield_now();

@@ -166,10 +166,9 @@ fn send(process: i32, signal: Signal) -> bool {
 fn children_of(parent: i32) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").expect("/proc");
     let child = |entry: std::io::Result<DirEntry>| {
-        let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
-        let (pid, rest) = stat.split_once(' ')?;
-        let its_parent: i32 = rest.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        (its_parent == parent).then(|| pid.parse().ok()).flatten()
+        let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = common::proc::stat(pid).ok()?;
+        (stat.parent == parent).then_some(pid)
     };
     processes.filter_map(child).collect()
 }

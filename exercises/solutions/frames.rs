@@ -123,7 +123,7 @@ struct Client {
 }
 
 impl Client {
-    fn new(descriptors: &[OwnedFd]) -> Self {
+    fn new(descriptors: &[OwnedFd; 2]) -> Self {
         let frames = map(&descriptors[0]).expect("the frames are mapped for reading");
         let claim = map(&descriptors[1]).expect("the claim is mapped for writing");
         Self { frames, claim }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// A server that shows one frame after the other, one instruction at a time, and what it hands out.
-    fn server() -> (Process, Vec<OwnedFd>) {
+    fn server() -> (Process, [OwnedFd; 2]) {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let server = Process::start_with("server", &[], theirs.into());
         (server, lab::receive_descriptors(&ours))

@@ -10,7 +10,7 @@ mod byte_lock;
 mod create;
 mod lease;
 mod named_file;
-mod not_words;
+pub(crate) mod not_words;
 mod record_file;
 mod region;
 mod reservation;

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
 
-use super::{Area, not_words};
+use super::Area;
+use super::not_words::{self, Semaphores};
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::proc::page_size;
 
@@ -61,7 +62,7 @@ impl Region {
         let rounded = whole_pages(length).map_err(failed)?;
         let start = match file {
             Some((file, offset)) => {
-                regular(file)?;
+                let _until_mapped = regular(file)?;
                 // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it
                 // touches no memory that Rust knows of.
                 unsafe { mmap(None, rounded, rights, flags, file, offset) }
@@ -182,7 +183,7 @@ fn whole_pages(length: usize) -> nix::Result<NonZeroUsize> {
 
 /// Devices could map memory of the machine or of the kernel, which others see as they like; and in some
 /// files lies something else than words.
-fn regular(file: &File) -> Result<()> {
+fn regular(file: &File) -> Result<Semaphores> {
     let about = file.metadata().map_err(|it| Error::new("fstat", "the file", errno_of(&it)))?;
     if about.is_file() {
         return not_words::refuse(file, "mmap", "the file");

@@ -131,7 +131,7 @@ impl Region {
         if !allowed.contains(flags) {
             return Err(refused("these flags may replace other pages"));
         }
-        regular(file.0)?;
+        let _until_mapped = regular(file.0)?;
         let system = fstatfs(file.0).map_err(|it| Error::new("fstatfs", "the file", it))?;
         if system.filesystem_type() == HUGETLBFS_MAGIC {
             return Err(refused("its huge pages may replace other pages"));

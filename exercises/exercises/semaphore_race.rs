@@ -136,7 +136,10 @@ mod tests {
         creator.go_on();
         assert_eq!(creator.end(), Ended::Exited(0));
         let value = set.value();
-        assert!(value == 1, "its creator has given it its value and ended, and its value is {value}");
+        assert!(
+            value == 1,
+            "its creator has given it its value and ended, and its value is {value}"
+        );
         assert!(is_ready(set.0), "it has its value, and is said not to be ready");
         lock(set.0);
         assert!(is_ready(set.0), "somebody holds it, and it is said not to be ready");

@@ -203,6 +203,9 @@ mod tests {
         match lab::role().as_str() {
             "set" => stepped(|it| assert_eq!(set(it, "name", [2, 2]), Ok(()), "set")),
             "set new" => stepped(|it| assert_eq!(set(it, "new", [2, 2]), Ok(()), "set")),
+            "set other" => {
+                assert_eq!(set(lab::attach::<Directory>().writer(), "other", [3, 3]), Ok(()), "set")
+            }
             "remove" => stepped(|it| assert_eq!(remove(it, "name"), Ok(true), "remove")),
             "get" => stepped(|it| {
                 let seen = get(&it, "name");
@@ -317,6 +320,30 @@ mod tests {
         assert_eq!(remove(directory, ""), Ok(false), "it was removed");
         let seen = set(directory, "one more", [1, 1]);
         assert!(seen == Ok(()), "one was removed, there is room: {seen:?}");
+    }
+
+    /// While a writer is held up, another one begins, and waits if it must.
+    #[test]
+    fn two_writers_at_once_lose_nothing() {
+        let _dog = lab::watchdog(120, "somebody waits for a lock that nobody gives back");
+        let steps = some_names().start("set new").step_through(|_| ()).expect("`set` returns");
+        for instruction in (1..steps).step_by(steps as usize / 8 + 1) {
+            let lab = some_names();
+            let mut first = lab.start("set new");
+            first.steps(instruction).expect("it is on its way");
+            let mut second = lab.start("set other");
+            second.settles(libc::SYS_futex);
+            first.run_on(libc::SYS_futex).expect("it goes on");
+            for (writer, ended) in [("first", first.end()), ("second", second.end())] {
+                assert!(ended == Ended::Exited(0), "the {writer} one: {ended}");
+            }
+            let both = ["new", "other"].map(|name| get(&lab.shared, name));
+            assert!(
+                both == [Some([2, 2]), Some([3, 3])],
+                "\"new\" was set to [2, 2] and, after instruction {instruction} of {steps} of that, \"other\" to \
+                 [3, 3]; they are {both:?}"
+            );
+        }
     }
 
     /// "name" has the value [1, 1], and so have two others. One more had one before.

@@ -42,7 +42,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Those of mmap(2). Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them),
+    /// Those of mmap(2), such as `EBADF` with neither of the two. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them),
     /// `MAP_GROWSDOWN`, and a file that is a device, a directory, anonymous pages of a process or a semaphore.
     pub fn map(
         length: usize,
@@ -67,6 +67,8 @@ impl Region {
                 // touches no memory that Rust knows of.
                 unsafe { mmap(None, rounded, rights, flags, file, offset) }
             }
+            // What the kernel says to a call without a descriptor. nix would add the flag.
+            None if !flags.contains(MapFlags::MAP_ANONYMOUS) => Err(Errno::EBADF),
             // SAFETY: as above.
             None => unsafe { mmap_anonymous(None, rounded, rights, flags) },
         };
@@ -176,6 +178,12 @@ mod tests {
         region.advise(0, page, MmapAdvise::MADV_REMOVE).expect("a hole");
         assert_eq!((region.load(page - 4), region.load(page)), (0, 2));
         region.sync(0, page, MsFlags::MS_SYNC).expect("nothing to write");
+    }
+
+    #[test]
+    fn neither_a_file_nor_anonymous_is_no_mapping() {
+        let error = Region::map(1, BOTH, MapFlags::MAP_SHARED, None).expect_err("refused");
+        assert_eq!(error.errno(), Some(Errno::EBADF));
     }
 
     #[test]

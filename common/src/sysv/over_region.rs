@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 
 use nix::errno::Errno;
+use nix::sys::mman::ProtFlags;
 
 use super::Segment;
 use super::attachment::Attached;
@@ -35,7 +36,7 @@ impl Segment {
             return Err(refused(format!("{size} bytes at {offset} do not fit into the room")));
         }
         // The stack keeps its gap to what may be read, from here on.
-        room.open_to_loads()?;
+        room.protect(0, room.size(), ProtFlags::PROT_READ)?;
         // Not unmapped if the call fails: what is not there any more may be somebody else's by then.
         let room = ManuallyDrop::new(room);
         let place = room.part(offset, self.size);

@@ -90,6 +90,9 @@ else
     echo "skipped: the standard library for $target is not installed" >&2
 fi
 
+step 'the library of the checks'
+cargo test -q --locked --lib >/dev/null || failed 'the library of the checks'
+
 step 'mutants are made'
 # A package beside the real one, in its target directory, so that nothing is compiled twice.
 root=$PWD/target/mutants

@@ -13,7 +13,7 @@
 //! | [`Process::settles`] | whether it sleeps in a system call or has ended |
 //! | [`child_stores`] | a forked child that does nothing but store |
 //! | [`in_all_orders`] | the student's code in all orders that Rust's memory model allows: loom |
-//! | [`SharedU32`], [`Store`], [`fence`] | a word of `common`'s that loom can take over |
+//! | [`SharedU32`], [`Store`], [`fence`], [`futex`] | a word of `common`'s that loom can take over |
 //! | [`ipc_stat`], [`ipc_set`] | shmctl(2) |
 //! | [`stray_store`] | a store that asks nobody for the right to it |
 //! | [`pthread`] | a robust mutex, as bare as in C |
@@ -54,7 +54,7 @@ pub use fork::child_stores;
 pub use memory::{Directory, Lab, OwnKey, attach};
 #[doc(hidden)]
 pub use model::{Model, Modelled, alone};
-pub use model::{SharedU32, Store, fence};
+pub use model::{SharedU32, Store, fence, futex};
 pub use process::{Ended, Process, argument, given, role, stop_here};
 pub use settle::Now;
 pub use step::{Reached, one_step_at_a_time};

@@ -4,7 +4,7 @@
 //! A [`SharedU32`] of this library is one of `common`'s. But within [`in_all_orders`](crate::in_all_orders)
 //! it is only the name of a word of loom's. So the same code runs in shared memory and in the model.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -34,20 +34,26 @@ pub trait Modelled {
     fn compare_exchange(&self, current: u32, new: u32, orders: [Ordering; 2]) -> Result<u32, u32>;
 }
 
-/// What a thread has put into a model: words of loom's by address, and loom's fence.
+/// What a thread has put into a model: words of loom's by address, and loom's functions.
 struct Taken {
     words: HashMap<usize, Rc<dyn Modelled>>,
     fence: fn(Ordering),
+    yield_now: fn(),
 }
 
 // loom runs all its threads in the thread that called it, one at a time. Tests run in several.
 thread_local! {
+    /// Asked first: single steps count, and this is a load.
+    static IN_MODEL: Cell<bool> = const { Cell::new(false) };
     static MODEL: RefCell<Option<Taken>> = const { RefCell::new(None) };
 }
 
 /// The word of loom's that stands for the one at `address`. Not kept borrowed: loom changes to another
 /// thread in the middle of a load.
 fn modelled(word: &SharedU32) -> Option<Rc<dyn Modelled>> {
+    if !IN_MODEL.get() {
+        return None;
+    }
     MODEL.with_borrow(|model| model.as_ref()?.words.get(&std::ptr::from_ref(word).addr()).cloned())
 }
 
@@ -56,10 +62,11 @@ fn modelled(word: &SharedU32) -> Option<Rc<dyn Modelled>> {
 pub struct Model(());
 
 impl Model {
-    /// Begins one with loom's `fence`, and without words.
+    /// Begins one with loom's functions, and without words.
     #[must_use]
-    pub fn begin(fence: fn(Ordering)) -> Self {
-        MODEL.set(Some(Taken { words: HashMap::new(), fence }));
+    pub fn begin(fence: fn(Ordering), yield_now: fn()) -> Self {
+        MODEL.set(Some(Taken { words: HashMap::new(), fence, yield_now }));
+        IN_MODEL.set(true);
         Self(())
     }
 
@@ -79,6 +86,7 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
+        IN_MODEL.set(false);
         MODEL.set(None);
     }
 }
@@ -102,6 +110,26 @@ pub fn fence(order: Ordering) {
     match MODEL.with_borrow(|model| model.as_ref().map(|it| it.fence)) {
         Some(fence) => fence(order),
         None => atomic::fence(order),
+    }
+}
+
+/// [`common::sync::futex`], for words of this library.
+pub mod futex {
+    use super::{MODEL, SharedU32, modelled};
+    use std::time::Duration;
+
+    /// Sleeps while `word` is `seen`: [`common::sync::futex::wait`]. In a model it gives the other thread its
+    /// turn, and returns early.
+    pub fn wait(word: &SharedU32, seen: u32, patience: Duration) {
+        match modelled(word).and_then(|_| MODEL.with_borrow(|it| Some(it.as_ref()?.yield_now))) {
+            Some(yield_now) => yield_now(),
+            None => common::sync::futex::wait(&word.0, seen, patience),
+        }
+    }
+
+    /// Wakes those who wait for `word` to change, at most `most`: [`common::sync::futex::wake`].
+    pub fn wake(word: &SharedU32, most: u32) -> usize {
+        common::sync::futex::wake(&word.0, most)
     }
 }
 
@@ -207,7 +235,7 @@ macro_rules! in_all_orders {
         }
 
         loom::model(move || {
-            let model = $crate::Model::begin(loom::sync::atomic::fence);
+            let model = $crate::Model::begin(loom::sync::atomic::fence, loom::thread::yield_now);
             $(model.add($memory, || {
                 std::rc::Rc::new(Word(loom::sync::atomic::AtomicU32::new(0)))
             });)*

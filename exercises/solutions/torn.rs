@@ -4,9 +4,7 @@
 //! Question: why a fence, and not an acquire load at the end?
 //!
 //! Answer: an acquire load keeps what stands behind it from being done earlier. The words stand before
-//! it, so they could still be loaded later. The fence keeps them before. (The stop points of this check
-//! don't see orderings. `cargo test -p model`, in the workspace, does: there loom removes one fence after
-//! the other, and finds the torn record each time.)
+//! it, so they could still be loaded later. The fence keeps them before.
 
 #![forbid(unsafe_code)]
 

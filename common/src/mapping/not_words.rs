@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
+use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs};
 
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::proc::maps;
@@ -29,17 +30,27 @@ pub(crate) fn semaphores() -> Semaphores {
 ///   follow pointers that anybody made up;
 /// - a semaphore of sem_open(3), which glibc loads and stores as 64 bits at once. It is known by the name that
 ///   the file was opened by. One that this process has open is known under every name, which rename(2) and
-///   link(2) may have given it.
+///   link(2) may have given it;
+/// - a file of the kernel's own, below /proc or /sys. Some of them are registers of a device, or pages that a
+///   fork does not copy.
 ///
 /// Who is to map the file keeps what is returned until it is mapped.
 pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> Result<Semaphores> {
     let refused = |kind| Error::refused(call, &object, Refusal::Kind(kind));
-    let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // Without /proc there is no map_files either.
-    if let Some(kind) = name.ok().and_then(|it| kind(&it)) {
-        return Err(refused(kind));
-    }
     let about = file.metadata().map_err(|it| Error::new("fstat", &object, errno_of(&it)))?;
+    match fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+        Ok(name) => kind(&name).map_or(Ok(()), |it| Err(refused(it)))?,
+        // Pages of a process have no name, so what has one is no such file. It may have been opened before a
+        // chroot(2) to where there is no /proc.
+        Err(_) if about.nlink() > 0 => {}
+        Err(error) => return Err(Error::new("readlink", "/proc/self/fd", errno_of(&error))),
+    }
+    let system = fstatfs(file).map_err(|it| Error::new("fstatfs", &object, it))?;
+    if [PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC]
+        .contains(&system.filesystem_type())
+    {
+        return Err(refused("file of the kernel's own"));
+    }
     let semaphores = semaphores();
     if semaphores.contains(&(about.dev(), about.ino())) {
         return Err(refused("semaphore"));
@@ -132,6 +143,19 @@ mod tests {
         drop(semaphore);
         let file = File::options().read(true).write(true).open(&path).expect("ours");
         nobody_maps(&file, &path);
+    }
+
+    #[test]
+    fn nobody_maps_a_file_of_the_kernels_own() {
+        let path = "/sys/kernel/uevent_seqnum";
+        match File::open(path) {
+            Ok(file) => {
+                let (rights, shared) = (ProtFlags::PROT_READ, MapFlags::MAP_SHARED);
+                let error = Region::map(1, rights, shared, Some((&file, 0))).expect_err("refused");
+                assert!(matches!(error.refusal(), Some(Refusal::Kind(_))), "{error}");
+            }
+            Err(error) => eprintln!("skipped: {path}: {error}"),
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ impl Segment {
             let size = self.size;
             return Err(refused(format!("{size} bytes at {offset} do not fit into the room")));
         }
+        // The stack keeps its gap to what may be read, from here on.
+        room.open_to_loads()?;
         // Not unmapped if the call fails: what is not there any more may be somebody else's by then.
         let room = ManuallyDrop::new(room);
         let place = room.part(offset, self.size);

@@ -10,6 +10,7 @@
 //! | [`stop_here`] | a place at which the process stands still until the test lets it go on |
 //! | [`Process::step_through`] | the student's code, one machine instruction at a time: ptrace(2) |
 //! | [`Process::steps`] | the same up to a certain instruction, where another process then comes in between |
+//! | [`Process::system_calls`] | the same up to the beginning or the end of a certain system call |
 //! | [`Process::settles`] | whether it sleeps in a system call or has ended |
 //! | [`child_stores`] | a forked child that does nothing but store |
 //! | [`in_all_orders`] | the student's code in all orders that Rust's memory model allows: loom |
@@ -53,8 +54,8 @@ pub use descriptors::{receive_descriptors, send_descriptors};
 pub use fork::child_stores;
 pub use memory::{Directory, Lab, OwnKey, attach};
 #[doc(hidden)]
-pub use model::{Model, Modelled, alone};
-pub use model::{SharedU32, Store, fence, futex};
+pub use model::{Model, Modelled};
+pub use model::{SharedU32, Store, alone, fence, futex};
 pub use process::{Ended, Process, argument, given, role, stop_here};
 pub use settle::Now;
 pub use step::{Reached, one_step_at_a_time};

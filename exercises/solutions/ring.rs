@@ -78,11 +78,13 @@ mod tests {
 
     impl Place {
         pub(super) fn load(&self, _: Ordering) -> u32 {
-            self.watched.with(|_| self.message.load(Ordering::Relaxed))
+            lab::alone(|| self.watched.with(|_| self.message.load(Ordering::Relaxed)))
         }
 
         pub(super) fn store(&self, message: u32, _: Ordering) {
-            self.watched.with_mut(|_| self.message.store(message, Ordering::Relaxed));
+            lab::alone(|| {
+                self.watched.with_mut(|_| self.message.store(message, Ordering::Relaxed));
+            });
         }
     }
 

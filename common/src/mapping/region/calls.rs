@@ -64,11 +64,6 @@ impl Region {
         Ok(next.filter(|it| it.name == "[stack]").map(|it| it.addresses.start))
     }
 
-    /// Makes all pages readable, and refuses if the stack has grown up to them.
-    pub(crate) fn open_to_loads(&self) -> Result<()> {
-        self.protect(0, self.size(), ProtFlags::PROT_READ)
-    }
-
     /// Unmaps the pages and loads the word at `offset` nevertheless: munmap(2). The load is a SIGSEGV.
     ///
     /// # Errors

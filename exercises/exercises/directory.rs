@@ -99,6 +99,7 @@ fn open(directory: Writer<'_, Directory>) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Directory>::new();
     let directory = lab.shared.writer();
     open(directory);

@@ -53,6 +53,7 @@ fn open(board: &Board) -> Result<u32, Refused> {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Board>::new();
     let before = open(&lab.shared);
     create(lab.shared.writer(), 8);

@@ -132,6 +132,7 @@ fn map<T: SharedMemory, A: common::shared::Access>(memory: &OwnedFd) -> Result<M
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let server = Server::new();
     let (ours, theirs) = UnixStream::pair().expect("sockets");
     server.hand_out(&ours);
@@ -220,7 +221,10 @@ mod tests {
         let [frames, claim] = &server.descriptors;
         let client = Client::new(&server.descriptors);
         let error = map::<Frames, ReadWrite>(frames).err().and_then(|it| it.errno());
-        assert!(error == Some(Errno::EPERM), "a writable mapping of the frames: {error:?}");
+        assert!(
+            error == Some(Errno::EPERM),
+            "a writable mapping of the frames should be EPERM, and is {error:?} (None: it is there)"
+        );
         for (what, memory) in [("the frames", frames), ("the claim", claim)] {
             for length in [0, 8192] {
                 let answer = nix::unistd::ftruncate(memory, length);

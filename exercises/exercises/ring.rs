@@ -50,6 +50,7 @@ impl Ring {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let ring = Ring::default();
     let room: Vec<bool> = (1..=5).map(|message| ring.put(message)).collect();
     println!("Room for five messages in four places: {room:?}. The oldest is {:?}.", ring.take());

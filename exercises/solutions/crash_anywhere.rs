@@ -40,6 +40,7 @@ fn snapshot(slots: &Slots) -> [u32; 4] {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Slots>::new();
     for number in 1..=3 {
         publish(lab.shared.writer(), [number; 4]);

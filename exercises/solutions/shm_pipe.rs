@@ -105,6 +105,7 @@ fn wake(word: &SharedU32) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Pipe>::new();
     send(lab.shared.writer(), b"through shared memory");
     close(lab.shared.writer());
@@ -247,7 +248,10 @@ mod tests {
         let lab = Lab::<Pipe>::new();
         begin(&lab);
         let mut sleeper = lab.start(sleeper);
-        assert!(sleeper.settles(libc::SYS_futex) == Now::Asleep, "it has to wait, so it sleeps");
+        assert!(
+            sleeper.settles(libc::SYS_futex) == Now::Asleep,
+            "it has to wait, and does not sleep"
+        );
         let mut changer = lab.start(changer);
         let stepped = changer.step_through(|_| {
             sleeper.settles(libc::SYS_futex);
@@ -309,7 +313,10 @@ mod tests {
         let _dog = lab::watchdog(15, "the receiver neither sleeps nor ends");
         let lab = Lab::<Pipe>::new();
         let mut receiver = lab.start("receiver of one");
-        assert!(receiver.settles(libc::SYS_futex) == Now::Asleep, "it has to wait, so it sleeps");
+        assert!(
+            receiver.settles(libc::SYS_futex) == Now::Asleep,
+            "it has to wait, and does not sleep"
+        );
         wake(&lab.shared.put);
         let now = receiver.settles(libc::SYS_futex);
         assert!(now == Now::Asleep, "it was woken for nothing, and does not sleep again: {now:?}");

@@ -50,6 +50,7 @@ fn snapshot(record: &Record, before_word: impl Fn(usize)) -> Option<[u32; 4]> {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Record>::new();
     publish(lab.shared.writer(), [1; 4], |_| ());
     publish(lab.shared.writer(), [2; 4], |index| {

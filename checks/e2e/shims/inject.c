@@ -5,11 +5,14 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <unistd.h>
@@ -89,6 +92,42 @@ int linkat(int old_directory, const char *old, int new_directory, const char *ne
         if (file < 0 || write(file, &count, sizeof count) != sizeof count)
             abort();
         close(file);
+    }
+    return done;
+}
+
+/* The parent is killed before its child could ask to go with it. Tells the test which child it is. */
+int prctl(int option, ...)
+{
+    va_list arguments;
+    va_start(arguments, option);
+    unsigned long argument = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    if (injected("the parent dies") && option == PR_SET_PDEATHSIG) {
+        pid_t parent = getppid();
+        dprintf(STDERR_FILENO, "child %d\n", (int)getpid());
+        kill(parent, SIGKILL);
+        while (getppid() == parent)
+            sched_yield();
+    }
+    return REAL("prctl", int, ...)(option, argument, 0UL, 0UL, 0UL);
+}
+
+/* Somebody opens the file for writing while this process has its lease: a signal asks for that back. */
+int fcntl(int file, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    int done = REAL("fcntl", int, int, ...)(file, command, argument);
+    if (injected("somebody opens the leased file") && command == F_SETLEASE && done == 0
+        && (int)(long)argument == F_RDLCK) {
+        char name[64];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+        if (REAL("open", const char *, int, ...)(name, O_WRONLY | O_NONBLOCK, 0) < 0
+            && errno == EWOULDBLOCK)
+            dprintf(STDERR_FILENO, "opened while leased\n");
     }
     return done;
 }

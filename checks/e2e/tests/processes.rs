@@ -18,12 +18,13 @@ use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
+use nix::sys::signal::{Signal, raise};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
 type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
-const TESTS: [(&str, Test); 27] = [
+const TESTS: [(&str, Test); 28] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -42,6 +43,7 @@ const TESTS: [(&str, Test); 27] = [
     ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
+    ("a signal that comes before the sleep is not slept over", signal_before_the_sleep),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
     ("a killed holder's POSIX semaphore stays held", posix_semaphore_of_the_killed),
     ("a copy of its guard gives nothing back", posix_semaphore_inherited),
@@ -463,6 +465,23 @@ fn futex_wakes(terminal: &mut Terminal) -> Result<(), Stop> {
         }
     }
     child.wait(terminal)
+}
+
+fn signal_before_the_sleep(terminal: &mut Terminal) -> Result<(), Stop> {
+    let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
+    let mut child = start_child(terminal, |terminal| {
+        // Blocked until the wait lets it through, a moment before the sleep.
+        raise(Signal::SIGTERM).expect("raised");
+        let ended = terminal.wait_for_change(&shared, 0, Duration::from_secs(3600));
+        expect("the signal ends it", matches!(ended, Err(Stop::Signal(Signal::SIGTERM))));
+        Ok(())
+    })?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.is_running()? {
+        expect("the child wakes", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    Ok(())
 }
 
 /// Forks a child that locks, and returns it with whether it had to wait: it waits if it sleeps in the

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use common::sysv::Segment;
 use e2e::{DEADLINE, Outcome, Running, TestKey, program, start};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// The compiled library; `None`, after a message, without a C compiler.
 fn shim() -> Option<&'static PathBuf> {
@@ -136,12 +137,45 @@ fn no_child_outlives_a_parent_that_is_killed() {
         assert!(Instant::now() < deadline, "a writer and two readers, not {children:?}");
     };
     demo.signal(Signal::SIGKILL);
-    for child in children {
-        // Gone, or a zombie that whoever inherited it has not waited for yet.
-        let lives = || common::proc::stat(&child).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
-        while lives() {
-            assert!(Instant::now() < deadline, "child {child} goes on");
-            std::thread::yield_now();
+    children.into_iter().for_each(must_end);
+}
+
+#[test]
+fn a_child_whose_parent_has_died_before_it_asked_for_its_signal_does_not_begin() {
+    let Some(shim) = shim() else { return };
+    let mut demo = program("race-demo");
+    demo.args(["--mechanism", "none", "--for", "1h"]);
+    let mut demo = Running::start(demo.env("LD_PRELOAD", shim).env("INJECT", "the parent dies"));
+    let line = demo.wait_stderr("child ");
+    must_end(line.strip_prefix("child ").expect("its id").into());
+    let _ = demo.finish().ended_by(Signal::SIGKILL);
+}
+
+/// Waits until the process has ended, and kills it if it does not.
+fn must_end(pid: String) {
+    let deadline = Instant::now() + DEADLINE;
+    // Gone, or a zombie that whoever inherited it has not waited for yet.
+    let lives = || common::proc::stat(&pid).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
+    while lives() {
+        if Instant::now() > deadline {
+            let _ = kill(Pid::from_raw(pid.parse().expect("a number")), Signal::SIGKILL);
+            panic!("child {pid} goes on");
         }
+        std::thread::yield_now();
     }
+}
+
+#[test]
+fn who_asks_for_a_lease_survives_that_somebody_opens_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record");
+    fs::write(&file, [1; 68]).expect("a file");
+    let args = ["--follow", "-n", "1", "--wait", "0s", file.to_str().expect("a name")];
+    let what = "somebody opens the leased file";
+    let Some(outcome) = run_while(what, "mmap-file-reader", &args) else { return };
+    let outcome = outcome.exited(0);
+    if outcome.stderr.contains("F_SETLEASE") {
+        return e2e::skip("who asks for a lease: this file system has none");
+    }
+    assert!(outcome.stderr.contains("opened while leased"), "{outcome:#?}");
 }

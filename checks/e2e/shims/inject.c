@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int injected(const char *what)
@@ -68,7 +69,13 @@ int semop(int id, struct sembuf *operations, size_t count)
     return REAL("semop", int, struct sembuf *, size_t)(id, operations, count);
 }
 
-/* A file system that knows no files without a name. */
+static int is_record(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    return name != NULL && strcmp(name, "/record") == 0;
+}
+
+/* A file system that knows no files without a name; and what may have become of the file before it is opened. */
 int open(const char *path, int flags, ...)
 {
     va_list arguments;
@@ -79,20 +86,37 @@ int open(const char *path, int flags, ...)
         errno = EOPNOTSUPP;
         return -1;
     }
+    /* The file was a regular one a moment ago. */
+    if (injected("a FIFO takes its place") && is_record(path)) {
+        unlink(path);
+        mkfifo(path, 0600);
+    }
+    static int tries;
+    if (is_record(path) && (injected("a lease for good") || (injected("a lease for a moment") && ++tries < 3))) {
+        errno = EAGAIN;
+        return -1;
+    }
     return REAL("open", const char *, int, ...)(path, flags, mode);
 }
 
-/* Another writer has counted to 5 as soon as the new file has its name. */
+static void count_to_5(const char *path, int flags)
+{
+    int record[17] = { 5 }, file = REAL("open", const char *, int, ...)(path, O_WRONLY | flags, 0644);
+    if (file < 0 || write(file, record, sizeof record) != sizeof record)
+        abort();
+    close(file);
+}
+
+/* Another writer has counted to 5 as soon as the new file has its name, or a moment before, once. */
 int linkat(int old_directory, const char *old, int new_directory, const char *new, int flags)
 {
+    static int there;
+    if (injected("another file is faster") && !there++)
+        count_to_5(new, O_CREAT | O_EXCL);
     int done = REAL("linkat", int, const char *, int, const char *, int)(
         old_directory, old, new_directory, new, flags);
-    if (injected("another writer is faster") && done == 0) {
-        int count = 5, file = REAL("open", const char *, int, ...)(new, O_WRONLY, 0);
-        if (file < 0 || write(file, &count, sizeof count) != sizeof count)
-            abort();
-        close(file);
-    }
+    if (injected("another writer is faster") && done == 0)
+        count_to_5(new, 0);
     return done;
 }
 

@@ -95,6 +95,44 @@ fn a_writer_does_not_store_over_what_another_has_counted_in_its_new_file() {
 }
 
 #[test]
+fn a_file_that_another_has_made_meanwhile_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record");
+    let args = ["--join", "-n", "7", "-i", "0s", file.to_str().expect("a name")];
+    let Some(outcome) = run_while("another file is faster", "mmap-file-writer", &args) else {
+        return;
+    };
+    let outcome = outcome.exited(0);
+    assert_eq!(outcome.stdout, "count: 6\ncount: 7\n");
+    assert!(outcome.stderr.contains(", found\n"), "{outcome:#?}");
+}
+
+/// What the reader does with a record while `what` happens to it.
+fn read_while(what: &str) -> Option<Outcome> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record");
+    fs::write(&file, [1; 68]).expect("a file");
+    let args = ["-n", "1", "-i", "0s", "--wait", "0s", file.to_str().expect("a name")];
+    run_while(what, "mmap-file-reader", &args)
+}
+
+#[test]
+fn a_fifo_that_takes_the_file_s_place_is_refused_and_not_waited_for() {
+    let Some(outcome) = read_while("a FIFO takes its place") else { return };
+    let outcome = outcome.exited(1);
+    assert!(outcome.stderr.contains("FIFO"), "{outcome:#?}");
+}
+
+#[test]
+fn a_lease_of_somebody_else_is_waited_for_but_not_for_ever() {
+    let Some(outcome) = read_while("a lease for a moment") else { return };
+    let _ = outcome.exited(0);
+    let Some(outcome) = read_while("a lease for good") else { return };
+    let outcome = outcome.exited(1);
+    assert!(outcome.stderr.contains("EAGAIN"), "{outcome:#?}");
+}
+
+#[test]
 fn a_semaphore_that_a_signal_interrupts_is_waited_for_again() {
     let args = ["--mechanism", "semaphore", "--for", "20ms", "--kills", "0", "--format", "json"];
     let Some(outcome) = run_while("a signal interrupts", "race-demo", &args) else { return };

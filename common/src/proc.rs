@@ -168,6 +168,9 @@ pub struct Stat {
     pub parent: i32,
     /// The kernel's flags: `PF_` in its sources.
     pub flags: u64,
+    /// How many threads it has. Unlike the entries of /proc/PID/task, of which one may be missed while a thread
+    /// ends, the kernel keeps this number.
+    pub threads: u64,
     /// When it was started, in clock ticks since the machine was.
     pub started: u64,
 }
@@ -183,16 +186,25 @@ pub fn stat(process: impl Display) -> io::Result<Stat> {
     parse_stat(&text).ok_or_else(|| unexpected(&text))
 }
 
+/// Whether this process has a single thread, the one that asks: so nobody can start another meanwhile.
+/// Without /proc nobody knows, and that is no.
+#[must_use]
+pub fn is_single_threaded() -> bool {
+    matches!(stat("self"), Ok(it) if it.threads == 1)
+}
+
 fn parse_stat(text: &str) -> Option<Stat> {
     // The second field is the name in parentheses, and may have anything in it.
     let mut fields = text.rsplit_once(") ")?.1.split(' ');
-    // By their numbers in the man page: 3, 4, 9, 22.
+    // By their numbers in the man page: 3, 4, 9, 20, 22.
     let (state, parent) = (fields.next()?, fields.next()?);
-    let (flags, started) = (fields.nth(9 - 5)?, fields.nth(22 - 10)?);
+    let (flags, threads) = (fields.nth(9 - 5)?, fields.nth(20 - 10)?);
+    let started = fields.nth(22 - 21)?;
     Some(Stat {
         state: state.chars().next()?,
         parent: parent.parse().ok()?,
         flags: flags.parse().ok()?,
+        threads: threads.parse().ok()?,
         started: started.parse().ok()?,
     })
 }
@@ -246,7 +258,7 @@ mod tests {
     #[test]
     fn a_name_may_look_like_fields() {
         let text = "7 (a) Z 1 (b) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23\n";
-        let stat = Stat { state: 'S', parent: 4, flags: 9, started: 22 };
+        let stat = Stat { state: 'S', parent: 4, flags: 9, threads: 20, started: 22 };
         assert_eq!(parse_stat(text), Some(stat));
         assert_eq!(parse_stat("7 (a) S 5"), None);
         let (own, parent) = (super::stat("self").expect("/proc"), nix::unistd::getppid());

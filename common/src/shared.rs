@@ -63,11 +63,11 @@
 //! so there is nothing it could make us misread.
 //!
 //! Nor can it keep a process from writing into its own memory through a file. Any safe program can do
-//! that with std alone: /proc/self/mem, the code of a library on the disk, the registers of a device
-//! under /sys. As in std, what such files do is beyond what a type can promise. Two of them are refused:
-//! anonymous pages, which root finds in /proc/PID/map_files, and semaphores of sem_open(3) under their own
-//! name. Under another one that link(2) has given it, a semaphore is not known: who maps it as words
-//! stores 32 bits where the C library has 64.
+//! that with std alone: /proc/self/mem, the code of a library on the disk. As in std, what such files do is
+//! beyond what a type can promise. Some are refused: the kernel's own below /proc and /sys; anonymous pages,
+//! which root finds in /proc/PID/map_files; and semaphores of sem_open(3), as long as this process has them
+//! open or the file has the name that sem_open gave it. And what /proc says is believed, such as the number of
+//! threads: a false one, which somebody has mounted there, deceives it.
 //!
 //! # Why `attach` and `map` are safe to call
 //!

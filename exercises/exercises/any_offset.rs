@@ -79,7 +79,12 @@ mod tests {
                         start.is_multiple_of(granularity),
                         "{what}: the kernel says that the mapping begins at {start}"
                     );
-                    let needed = window.ahead + length;
+                    let ahead = window.ahead;
+                    assert!(
+                        ahead < granularity,
+                        "{what}: {ahead} bytes more than needed are mapped before it"
+                    );
+                    let needed = ahead + length;
                     let has = window.pages.size();
                     assert!(needed <= has, "{what}: {needed} bytes are needed, {has} are mapped");
                     assert!(

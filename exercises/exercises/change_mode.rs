@@ -62,4 +62,10 @@ mod tests {
         check(Permissions { uid: 54321, gid: 54322, mode: 0o602 });
         check(Permissions { uid: 54321, gid: 54322, mode: 0o420 });
     }
+
+    #[test]
+    fn a_group_that_may_read_still_may() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
+        check(Permissions { uid: 54321, gid: 54322, mode: 0o640 });
+    }
 }

@@ -132,6 +132,9 @@ mod tests {
         match lab::role().as_str() {
             "set" => stepped(|it| assert_eq!(set(it, "name", [2, 2]), Ok(()), "set")),
             "set new" => stepped(|it| assert_eq!(set(it, "new", [2, 2]), Ok(()), "set")),
+            "set other" => {
+                assert_eq!(set(lab::attach::<Directory>().writer(), "other", [3, 3]), Ok(()), "set")
+            }
             "remove" => stepped(|it| assert_eq!(remove(it, "name"), Ok(true), "remove")),
             "get" => stepped(|it| {
                 let seen = get(&it, "name");
@@ -139,6 +142,9 @@ mod tests {
                 let whole = seen.is_none_or(|[one, other]| one == other && one < 100);
                 assert!(whole, "`get` takes this for the value of the name: {seen:?}");
             }),
+            "get another" => {
+                stepped(|it| assert_eq!(get(&it, "another"), Some([1, 1]), "it never changes"))
+            }
             "other player" => {
                 let directory = lab::attach::<Directory>();
                 lab::stop_here();
@@ -245,6 +251,30 @@ mod tests {
         assert!(seen == Ok(()), "one was removed, there is room: {seen:?}");
     }
 
+    /// While a writer is held up, another one begins, and waits if it must.
+    #[test]
+    fn two_writers_at_once_lose_nothing() {
+        let _dog = lab::watchdog(120, "somebody waits for a lock that nobody gives back");
+        let steps = some_names().start("set new").step_through(|_| ()).expect("`set` returns");
+        for instruction in (1..steps).step_by(steps as usize / 8 + 1) {
+            let lab = some_names();
+            let mut first = lab.start("set new");
+            first.steps(instruction).expect("it is on its way");
+            let mut second = lab.start("set other");
+            second.settles(libc::SYS_futex);
+            first.run_on(libc::SYS_futex).expect("it goes on");
+            for (writer, ended) in [("first", first.end()), ("second", second.end())] {
+                assert!(ended == Ended::Exited(0), "the {writer} one: {ended}");
+            }
+            let both = ["new", "other"].map(|name| get(&lab.shared, name));
+            assert!(
+                both == [Some([2, 2]), Some([3, 3])],
+                "\"new\" was set to [2, 2] and, after instruction {instruction} of {steps} of that, \"other\" to \
+                 [3, 3]; they are {both:?}"
+            );
+        }
+    }
+
     /// "name" has the value [1, 1], and so have two others. One more had one before.
     fn some_names() -> Lab<Directory> {
         let lab = new();
@@ -265,7 +295,7 @@ mod tests {
                 let lab = some_names();
                 let mut writer = lab.start("set");
                 writer.steps(instruction).expect("it is on its way");
-                let reached = lab.start("get").steps(20_000);
+                let reached = lab.start("get").steps(20_000).map_err(|ended| ended.to_string());
                 assert!(
                     reached == Ok(Reached::End),
                     "a writer stands still after instruction {instruction} of {steps}, and 20000 \
@@ -295,8 +325,10 @@ mod tests {
                     "{role}: before {before:?}, later {after:?}; after instruction {instruction}: {seen:?}"
                 );
                 now = seen;
-                let old = get(&lab.shared, "a longer name before");
-                assert!(old.is_none(), "{role}: it was removed, and after {instruction}: {old:?}");
+                for nobody in ["a longer name before", ""] {
+                    let seen = get(&lab.shared, nobody);
+                    assert!(seen.is_none(), "{role}: {nobody:?} is not there, and after {instruction}: {seen:?}");
+                }
             });
             let steps = steps.unwrap_or_else(|ended| panic!("{role}: {ended}"));
             assert!(now == after, "{role}: after all {steps} instructions: {now:?}");
@@ -348,16 +380,20 @@ mod tests {
             assert_eq!(set(directory, &name(number), [1, 1]), Ok(()), "there is room");
         }
         assert_eq!(remove(directory, "name"), Ok(true), "it was there");
-        for value in [[200, 200], [300, 300]] {
-            assert_eq!(set(directory, "a new name", value), Ok(()), "there is room");
-        }
+        assert_eq!(set(directory, "a new name", [200, 200]), Ok(()), "there is room");
+    }
+
+    fn another_name_changes(directory: Writer<'_, Directory>) {
+        another_name(directory);
+        assert_eq!(set(directory, "a new name", [300, 300]), Ok(()), "it is there");
     }
 
     #[test]
     fn changes_come_in_the_middle_of_a_reader() {
         let _dog = lab::watchdog(120, "your code does not come to an end");
         let steps = some_names().start("get").step_through(|_| ()).expect("`get` returns");
-        let changes: [fn(Writer<'_, Directory>); 2] = [two_more_values, another_name];
+        let changes: [fn(Writer<'_, Directory>); 3] =
+            [two_more_values, another_name, another_name_changes];
         for change in changes {
             for instruction in (1..steps).step_by(steps as usize / 16 + 1) {
                 let lab = some_names();
@@ -365,10 +401,10 @@ mod tests {
                 reader.steps(instruction).expect("it is on its way");
                 change(lab.shared.writer());
                 let reached = reader.run_on(libc::SYS_futex);
-                let ended = reached.map(|_| reader.end());
+                let ended = reached.map_or_else(|ended| ended, |_| reader.end());
                 assert!(
-                    ended == Ok(Ended::Exited(0)),
-                    "two changes after instruction {instruction} of {steps} of `get`: {ended:?}"
+                    ended == Ended::Exited(0),
+                    "it was changed after instruction {instruction} of {steps} of `get`, and {ended}"
                 );
             }
         }
@@ -377,15 +413,21 @@ mod tests {
     #[test]
     fn changes_without_end_do_not_hold_up_a_reader() {
         let _dog = lab::watchdog(120, "your code does not come to an end");
-        let lab = some_names();
-        let mut reader = lab.start("get");
-        // It says so itself if `get` comes to no end.
-        let steps = reader.step_through(|instruction| {
-            if instruction.is_multiple_of(50) {
-                two_more_values(lab.shared.writer());
-            }
-        });
-        assert!(steps.is_ok(), "{steps:?}");
+        for role in ["get", "get another"] {
+            let lab = some_names();
+            let mut reader = lab.start(role);
+            // It says so itself if `get` comes to no end.
+            let steps = reader.step_through(|instruction| {
+                if instruction.is_multiple_of(50) {
+                    two_more_values(lab.shared.writer());
+                }
+            });
+            let ended = steps.map_or_else(|ended| ended, |_| reader.end());
+            assert!(
+                ended == Ended::Exited(0),
+                "{role}, while \"name\" changes all the time: {ended}"
+            );
+        }
     }
 
     #[test]
@@ -409,6 +451,7 @@ mod tests {
             directory.field(|it| &it.entries[7].name).store("");
             for name in ["", "name", "x".repeat(32).as_str()] {
                 let _ = get(&directory, name);
+                let _ = set(directory, name, [7, 7]);
                 let _ = remove(directory, name);
                 let _ = get(&directory, name);
                 if set(directory, name, [7, 7]).is_ok() {

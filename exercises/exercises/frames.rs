@@ -249,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_can_change_at_any_moment() {
+        let _dog = lab::watchdog(120, "the server waits");
+        let (mut server, descriptors) = server();
+        let client = Client::new(&descriptors);
+        let length = length_of(&mut server, &client);
+        for part in 0..40 {
+            // First the one of the two that could be filled is claimed, and then the other one.
+            until_shown(&mut server, &client);
+            let newest = client.frames.newest.load(Relaxed);
+            let [first, second] = [[1, 2], [0, 2], [0, 1]][newest as usize];
+            for instruction in 0..length {
+                let claimed = if instruction < length * part / 40 { first } else { second };
+                client.claim.writer().field(|it| &it.claimed).store(claimed + 1, Relaxed);
+                go(&mut server, 1);
+            }
+        }
+    }
+
+    #[test]
     fn a_fast_client_always_has_a_whole_frame() {
         let _dog = lab::watchdog(120, "the server or `take` waits");
         let (mut server, descriptors) = server();
@@ -259,6 +278,8 @@ mod tests {
             go(&mut server, 1);
             let frame = client.frame(client.take());
             release(client.claim.writer());
+            let claimed = client.claim.claimed.load(Relaxed);
+            assert!(claimed == 0, "after `release` the claim is {claimed}");
             assert!(
                 whole(frame) && frame[0] >= last,
                 "after instruction {instruction} the frame is {frame:?}, the one before was {last}"
@@ -298,12 +319,7 @@ mod tests {
         let (mut server, descriptors) = server();
         let ours = Client::new(&descriptors);
         let length = length_of(&mut server, &ours);
-        let start = || {
-            let (to, theirs) = UnixStream::pair().expect("sockets");
-            let client = Process::start_with("client", &[], theirs.into());
-            lab::send_descriptors(&to, &[descriptors[0].as_fd(), descriptors[1].as_fd()]);
-            client
-        };
+        let start = || client(&descriptors);
         let steps = start().step_through(|_| ()).expect("`take` returns");
         for instruction in (1..steps).step_by(steps as usize / 20 + 1) {
             // The client before was killed, or has ended, with its claim.
@@ -312,17 +328,58 @@ mod tests {
             // One frame is shown, and half of the next is filled.
             until_shown(&mut server, &ours);
             go(&mut server, length / 2);
-            let reached = client.run_on(libc::SYS_futex);
-            assert!(reached == Ok(Reached::End), "`take` does not return: {reached:?}");
-            let mut ended = client.until_stopped();
-            if ended.is_ok() {
-                go(&mut server, length);
-                client.go_on();
-                ended = Err(client.end());
-            }
+            let ended = end(client, &mut server, length);
             assert!(
-                ended == Err(Ended::Exited(0)),
-                "stopped after instruction {instruction} of {steps} of `take`, while the server went on: {ended:?}"
+                ended == Ended::Exited(0),
+                "stopped after instruction {instruction} of {steps} of `take`, while the server went on: {ended}"
+            );
+        }
+    }
+
+    /// A client that takes a frame, one instruction at a time.
+    fn client(descriptors: &[OwnedFd; 2]) -> Process {
+        let (to, theirs) = UnixStream::pair().expect("sockets");
+        let client = Process::start_with("client", &[], theirs.into());
+        lab::send_descriptors(&to, &descriptors.each_ref().map(|it| it.as_fd()));
+        client
+    }
+
+    /// Has the client come to the end of `take`, look at its frame, and look again when the server has gone on.
+    fn end(mut client: Process, server: &mut Process, length: u32) -> Ended {
+        if let Err(ended) = client.run_on(libc::SYS_futex) {
+            return ended;
+        }
+        if let Err(ended) = client.until_stopped() {
+            return ended;
+        }
+        go(server, length);
+        client.go_on();
+        client.end()
+    }
+
+    #[test]
+    fn a_client_is_stopped_again_and_again() {
+        let _dog = lab::watchdog(120, "the server or `take` waits");
+        let (mut server, descriptors) = server();
+        let ours = Client::new(&descriptors);
+        let length = length_of(&mut server, &ours);
+        let steps = client(&descriptors).step_through(|_| ()).expect("`take` returns");
+        for pause in (1..steps).step_by(steps as usize / 25 + 1) {
+            let mut client = client(&descriptors);
+            let mut stops = 0;
+            while stops < 4 && client.steps(pause) == Ok(Reached::Instruction) {
+                until_shown(&mut server, &ours);
+                stops += 1;
+            }
+            if stops < 4 {
+                // It has returned from `take`.
+                continue;
+            }
+            go(&mut server, length / 2);
+            let ended = end(client, &mut server, length);
+            assert!(
+                ended == Ended::Exited(0),
+                "stopped 4 times, after {pause} instructions of `take` each time, while the server went on: {ended}"
             );
         }
     }

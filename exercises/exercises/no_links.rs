@@ -24,7 +24,7 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::{Directory, Process};
+    use lab::{Directory, Process, Reached};
     use nix::sys::stat::{Mode, umask};
     use std::fs;
     use std::io::{Read as _, Seek as _, Write as _};
@@ -69,13 +69,24 @@ mod tests {
         });
     }
 
+    /// With what status the maker exits if there is something of that name.
+    const REFUSED: i32 = 200;
+
     #[test]
     fn role() {
         if lab::role() == "maker" {
             let path = lab::argument("FILE");
             // Without a umask the mode is what we say, and nothing else helps.
             umask(Mode::empty());
-            lab::one_step_at_a_time(|| drop(create(path.as_ref()).expect("a new file")));
+            lab::one_step_at_a_time(|| {
+                let Err(error) = create(path.as_ref()) else { return };
+                let refused = error.kind() == io::ErrorKind::AlreadyExists;
+                std::process::exit(if refused {
+                    REFUSED
+                } else {
+                    error.raw_os_error().unwrap_or(1)
+                });
+            });
         }
     }
 
@@ -100,6 +111,30 @@ mod tests {
         }
         let mode = fs::metadata(&path).expect("the file").mode() & 0o777;
         assert!(mode == 0o600, "we need 600 to read and write, and nobody else: it is {mode:03o}");
+    }
+
+    /// Somebody plants a link after the first instruction of `create`; and again, after 20 more; and so on,
+    /// until our file was there before the link.
+    #[test]
+    fn nobody_comes_in_between() {
+        let _dog = lab::watchdog(240, "the maker does not end");
+        for instruction in (1..).step_by(20) {
+            let directory = Directory::new();
+            let (path, victim) = (directory.file("ours"), directory.file("victim"));
+            fs::write(&victim, "precious").expect("the victim's file");
+            let mut maker = Process::start("maker", &[("FILE", path.to_str().expect("UTF-8"))]);
+            let reached = maker.steps(instruction).expect("the maker is on its way");
+            if reached == Reached::End || symlink(&victim, &path).is_err() {
+                break;
+            }
+            let refused = maker.run_on(libc::SYS_pause).is_err();
+            let precious = fs::read(&victim).is_ok_and(|it| it == b"precious");
+            assert!(
+                refused && precious,
+                "a link was planted after instruction {instruction} of `create`, which takes what it leads to \
+                 for its own new file"
+            );
+        }
     }
 
     #[test]

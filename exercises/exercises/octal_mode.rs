@@ -1,7 +1,7 @@
 //! A segment that its owner may read and write, and nobody else. Its owner cannot attach it,
 //! and `ipcs -m` prints the mode 130.
 //!
-//! Question: what else does C's `shmget(key, size, 0666)` do if somebody forgets the leading 0?
+//! Question: what else does C's `shmget(key, size, 0666)` do if somebody forgets the leading 0? IPC_CREAT is 01000.
 
 #![forbid(unsafe_code)]
 
@@ -39,10 +39,11 @@ mod tests {
         segment.remove().expect("removed");
 
         let mode = mode.expect("it is listed in /proc/sysvipc/shm");
+        let why = if mode == 0o130 { " (600 and 0600 are decimal in Rust)" } else { "" };
         let [owner, group, others] = [mode >> 6 & 0o7, mode >> 3 & 0o7, mode & 0o7];
         assert!(
             owner == 0o6,
-            "mode {mode:03o}: the owner needs 6, read and write, and has {owner}"
+            "mode {mode:03o}: the owner needs 6, read and write, and has {owner}{why}"
         );
         assert!(group == 0, "mode {mode:03o}: the group has {group}, and should have nothing");
         assert!(others == 0, "mode {mode:03o}: the others have {others}, and should have nothing");

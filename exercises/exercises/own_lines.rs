@@ -16,7 +16,8 @@ const PROCESSES: usize = 8;
 shared_record! {
     pub struct Counters {
         // TODO: how far are two neighbours apart? Give each of them a line of its own, with words that
-        // nobody uses. Another record may help, and then `counter` needs a change too.
+        // nobody uses: `shared_record!` takes no `align`. Another record may help, and then `counter` needs a
+        // change too.
         counts: [SharedU32; PROCESSES],
     }
 }

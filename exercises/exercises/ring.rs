@@ -63,7 +63,7 @@ mod tests {
     use loom::thread;
 
     /// A place of which loom notices if one side loads it while the other may be storing. (Of two atomic
-    /// accesses it would not, where the load comes first.)
+    /// accesses it would not, where the load comes first.) Then it says `Causality violation`.
     #[derive(Debug, Default)]
     pub(super) struct Place {
         watched: UnsafeCell<()>,

@@ -36,7 +36,7 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::{Ended, Process};
+    use lab::{Ended, Process, Reached};
     use nix::sys::memfd::{MFdFlags, memfd_create};
     use nix::sys::signal::Signal;
     use nix::unistd::ftruncate;
@@ -50,6 +50,11 @@ mod tests {
             let Ok(page) = accept(&lab::given()) else { std::process::exit(REFUSED) };
             lab::stop_here();
             assert!(page.load().is_empty(), "all zeros");
+        }
+        if lab::role() == "guest in steps" {
+            let (memory, mut page) = (lab::given(), None);
+            lab::one_step_at_a_time(|| page = accept(&memory).ok());
+            page.inspect(|it| assert!(it.load().is_empty(), "all zeros"));
         }
     }
 
@@ -108,6 +113,32 @@ mod tests {
             let killed = ended == Ended::Killed(Signal::SIGBUS);
             assert!(!killed, "{what}: the guest accepts it, it is cut off, and the guest: {ended}");
             assert!(ended == Ended::Exited(REFUSED), "{what} should be refused, but {ended}");
+        }
+    }
+
+    /// After one instruction of `accept` the stranger makes it shorter, and only then seals it; and again, after
+    /// 200 instructions more; and so on, up to its end.
+    #[test]
+    fn it_may_become_shorter_just_before_it_is_sealed() {
+        let _dog = lab::watchdog(240, "the guest does not end");
+        for instruction in (1..).step_by(200) {
+            let memory = memory(MFdFlags::MFD_ALLOW_SEALING, 4096);
+            let given = memory.try_clone().expect("a descriptor");
+            let mut guest = Process::start_with("guest in steps", &[], given);
+            let reached = guest.steps(instruction).expect("the guest is on its way");
+            ftruncate(&memory, 0).expect("shorter");
+            seal(&memory, SealFlag::F_SEAL_SHRINK);
+            if reached == Reached::End {
+                // It had no seal all the time.
+                assert!(guest.end() == Ended::Exited(0), "it was not sealed, and is accepted");
+                break;
+            }
+            guest.run_on(libc::SYS_pause).expect("the guest goes on");
+            let ended = guest.end();
+            assert!(
+                ended == Ended::Exited(0),
+                "it was cut off and then sealed, after instruction {instruction} of `accept`, and the guest: {ended}"
+            );
         }
     }
 

@@ -77,7 +77,7 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::{Ended, Process};
+    use lab::{Ended, Now, Process};
 
     #[test]
     fn role() {
@@ -91,6 +91,7 @@ mod tests {
                 lock(id());
                 lab::stop_here();
             }
+            "waiter" => lock(id()),
             "user" => {
                 lock(id());
                 unlock(id());
@@ -134,6 +135,11 @@ mod tests {
         assert!(!is_ready(set.0), "it is said to be ready, and has no value yet");
         creator.go_on();
         assert_eq!(creator.end(), Ended::Exited(0));
+        let value = set.value();
+        assert!(
+            value == 1,
+            "its creator has given it its value and ended, and its value is {value}"
+        );
         assert!(is_ready(set.0), "it has its value, and is said not to be ready");
         lock(set.0);
         assert!(is_ready(set.0), "somebody holds it, and it is said not to be ready");
@@ -150,6 +156,22 @@ mod tests {
         holder.kill();
         let value = set.value();
         assert!(value == 1, "its holder was killed, and its value is {value}");
+    }
+
+    #[test]
+    fn who_finds_it_held_waits() {
+        let _dog = lab::watchdog(60, "somebody waits for ever");
+        let set = Set::new();
+        initialise(set.0);
+        lock(set.0);
+        let mut waiter = set.start("waiter");
+        let now = waiter.settles(libc::SYS_semtimedop);
+        assert!(
+            now == Now::Asleep,
+            "we hold it, and the next one does not sleep until it is free: {now:?}"
+        );
+        unlock(set.0);
+        assert_eq!(waiter.end(), Ended::Exited(0), "it is free, and the next one gets it");
     }
 
     #[test]

@@ -72,7 +72,7 @@ mod tests {
         let list = "nattch shmid new_in_linux_9 cpid\n0 5 1 100\n1 6 0 100\n0 7 100 200\n";
         let found = stale(list, lives);
         assert!(found == [5], "another order of columns: 5 is stale, and you find {found:?}");
-        let found = stale("shmid perms cpid\n5 600 100\n", lives);
+        let found = stale("key shmid perms cpid\n0 5 600 100\n", lives);
         assert!(found.is_empty(), "no column says who has it attached, and you find {found:?}");
         assert!(stale("", lives).is_empty(), "nothing to read");
     }

@@ -84,6 +84,9 @@ mod tests {
     use lab::{Ended, Lab};
     use std::cell::Cell;
 
+    /// What the slow one exits with if it has found no place.
+    const NONE: i32 = 99;
+
     #[test]
     fn role() {
         if lab::role() == "slow" {
@@ -93,7 +96,7 @@ mod tests {
                     lab::stop_here();
                 }
             });
-            std::process::exit(place.map_or(99, u32::cast_signed));
+            std::process::exit(place.map_or(NONE, u32::cast_signed));
         }
     }
 
@@ -117,7 +120,13 @@ mod tests {
         let changes = away as u32 + 1 + 2 * again;
 
         slow.go_on();
-        let Ended::Exited(theirs) = slow.end() else { panic!("it was killed") };
+        let ended = slow.end();
+        let Ended::Exited(theirs @ ..=98) = ended else {
+            let none = ended == Ended::Exited(NONE);
+            let what =
+                if none { "finds no place, and there is one".into() } else { ended.to_string() };
+            panic!("the process that was held up during {changes} changes: {what}");
+        };
         let mut owned = ours.clone();
         owned.push(theirs.cast_unsigned());
         let rest: Vec<u32> = std::iter::from_fn(|| take(free, || ())).take(PLACES).collect();

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use common::{SharedU32, Writer};
 
-/// What the record begins with in the end: the low byte first, on every machine.
+/// What the last field holds: its low byte comes first, on every machine.
 const MAGIC: u32 = 0x00c0_ffee;
 
 /// The C program's own declaration:
@@ -104,7 +104,7 @@ mod tests {
             }
             const struct reading *it = shmat(atoi(argv[1]), NULL, SHM_RDONLY);
             if (it == (void *)-1) { perror("shmat"); return 1; }
-            printf("%c %.1f %d %s %02x %02x %02x %02x", it->tag, it->celsius, it->station, it->name,
+            printf("%c %.4g %d %s %02x %02x %02x %02x", it->tag, it->celsius, it->station, it->name,
                    it->magic[0], it->magic[1], it->magic[2], it->magic[3]);
         }"#;
 

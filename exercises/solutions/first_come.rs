@@ -148,6 +148,8 @@ mod tests {
         opened("a board", Ok(8));
         board.version.store(VERSION + 1, Relaxed);
         opened("a newer program's board", Err(Refused::Version(VERSION + 1)));
+        board.version.store(VERSION - 1, Relaxed);
+        opened("an older program's board", Err(Refused::Version(VERSION - 1)));
         board.magic.store(12345, Relaxed);
         opened("somebody else's memory", Err(Refused::NotABoard));
     }

@@ -49,17 +49,70 @@ fn is_gone(error: &Error) -> bool {
 }
 
 fn main() {
-    let (segment, came) = make_or_find(Key::Private, 68, || ()).expect("a segment");
-    segment.remove().expect("removed");
-    println!("A private segment has no name that others could know: we always come {came:?}.");
+    let own = lab::OwnKey::new();
+    let [one, two] = [(); 2].map(|()| make_or_find(own.key(), 68, || ()).expect("a segment").1);
+    println!("Nobody was there, and we came {one:?}. The second time we came {two:?}.");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use common::Refusal;
-    use lab::OwnKey;
+    use lab::{Ended, OwnKey, Process, Reached};
     use std::cell::Cell;
+
+    #[test]
+    fn role() {
+        if lab::role() == "we" {
+            let key = Key::Number(lab::argument("KEY").parse().expect("a number"));
+            let mut found = None;
+            lab::one_step_at_a_time(|| found = Some(make_or_find(key, 68, || ())));
+            let (segment, came) = found.expect("it returns").expect("a segment");
+            if came == Came::First {
+                segment.remove().expect("ours");
+            }
+        }
+    }
+
+    /// Others do `change` after one machine instruction of `make_or_find`; and again, after 150 more; and so on,
+    /// up to its end.
+    fn at_any_moment(what: &str, before: impl Fn(Key), change: impl Fn(&OwnKey)) {
+        for instruction in (1..).step_by(150) {
+            let own = OwnKey::new();
+            let Key::Number(number) = own.key() else { unreachable!("it has a number") };
+            before(own.key());
+            let mut we = Process::start("we", &[("KEY", &number.to_string())]);
+            let reached = we.steps(instruction).expect("it is on its way");
+            change(&own);
+            if reached == Reached::End {
+                we.end();
+                return;
+            }
+            let ended = we.run_on(libc::SYS_pause).map_or_else(|ended| ended, |_| we.end());
+            assert!(
+                ended == Ended::Exited(0),
+                "others {what} it after instruction {instruction} of `make_or_find`, and the process: {ended}"
+            );
+        }
+    }
+
+    #[test]
+    fn others_may_make_it_at_any_moment() {
+        let _dog = lab::watchdog(120, "your code does not come to an end");
+        let make = |own: &OwnKey| {
+            let _ = Segment::create(own.key(), 68, 0o600);
+        };
+        at_any_moment("make", |_| (), make);
+    }
+
+    #[test]
+    fn others_may_remove_it_at_any_moment() {
+        let _dog = lab::watchdog(120, "your code does not come to an end");
+        let make = |key| {
+            Segment::create(key, 68, 0o600).expect("made");
+        };
+        at_any_moment("remove", make, OwnKey::remove_segment);
+    }
 
     #[test]
     fn one_comes_first_and_one_second() {

@@ -33,14 +33,14 @@ impl Buffer {
         Ok(Self { memory, pages })
     }
 
-    /// Sees to it that this process has `pages` pages. Others may have more already.
+    /// Sees to it that this process has at least `pages` pages. Others may have more already.
     fn grow(&mut self, pages: usize) -> io::Result<()> {
         let length = pages * page_size();
         // The object first. posix_fallocate(3) makes it longer where it is shorter, and never cuts off what others
         // have added, as ftruncate(2) would. To look at the size before is not enough: they may add in between.
         let end = i64::try_from(length).map_err(io::Error::other)?;
         nix::fcntl::posix_fallocate(&self.memory, 0, end)?;
-        self.pages.resize(length).map_err(io::Error::other)
+        self.pages.resize(length.max(self.pages.size())).map_err(io::Error::other)
     }
 
     /// Maps all that others have added meanwhile.
@@ -70,7 +70,7 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::{Ended, Process};
+    use lab::{Ended, Process, Reached};
 
     #[test]
     fn role() {
@@ -80,6 +80,10 @@ mod tests {
             buffer.grow(pages).expect("grown");
             assert_eq!(buffer.pages.load(0), 7, "the first page is as it was");
             buffer.pages.store(pages * page_size() - 4, 8);
+        }
+        if lab::role() == "other in steps" {
+            let mut buffer = Buffer::open(lab::given().into()).expect("mapped");
+            lab::one_step_at_a_time(|| buffer.grow(2).expect("grown"));
         }
     }
 
@@ -122,5 +126,38 @@ mod tests {
         assert!(pages == 4, "others have 4 pages, and growing to 2 leaves them {pages}");
         assert!(buffer.pages.size() >= 2 * page_size(), "grown to {} bytes", buffer.pages.size());
         other_grows(&buffer, 3);
+    }
+
+    #[test]
+    fn nobody_takes_pages_away_from_this_process() {
+        let _dog = lab::watchdog(60, "the other process does not end");
+        let mut buffer = buffer();
+        buffer.grow(4).expect("grown");
+        buffer.grow(2).expect("grown");
+        let pages = buffer.pages.size() / page_size();
+        assert!(pages == 4, "4 pages are mapped here, and growing to at least 2 leaves {pages}");
+    }
+
+    /// This process grows the buffer to 4 pages after one machine instruction of the other one's `grow`; and again,
+    /// after 50 more; and so on, up to its end.
+    #[test]
+    fn two_grow_at_once() {
+        let _dog = lab::watchdog(120, "the other process does not end");
+        for instruction in (1..).step_by(50) {
+            let buffer = buffer();
+            let memory = buffer.memory.try_clone().expect("a descriptor").into();
+            let mut other = Process::start_with("other in steps", &[], memory);
+            let reached = other.steps(instruction).expect("it is on its way");
+            if reached == Reached::End {
+                break;
+            }
+            buffer.memory.set_len(4 * page_size() as u64).expect("longer");
+            other.run_on(libc::SYS_pause).expect("it goes on");
+            let pages = buffer.memory.metadata().expect("fstat").len() / page_size() as u64;
+            assert!(
+                pages == 4,
+                "others added pages after instruction {instruction} of `grow`: there were 4, and it leaves {pages}"
+            );
+        }
     }
 }

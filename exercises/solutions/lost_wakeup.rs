@@ -51,21 +51,26 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::{Ended, Lab, Reached};
+    use lab::{Ended, Lab, Now, Reached};
 
     #[test]
     fn role() {
-        if lab::role() == "reader" {
-            let counter = lab::attach::<Counter>();
-            lab::one_step_at_a_time(|| assert_eq!(next(&counter, 0), 1));
+        let counter = || lab::attach::<Counter>();
+        match lab::role().as_str() {
+            "reader" => {
+                let counter = counter();
+                lab::one_step_at_a_time(|| assert_eq!(next(&counter, 0), 1));
+            }
+            "sleeping reader" => assert_eq!(next(&counter(), 0), 1),
+            "writer" => {
+                let counter = counter();
+                lab::one_step_at_a_time(|| change(counter.writer(), 1));
+            }
+            _ => {}
         }
     }
 
-    /// First the reader runs one machine instruction after the other until it sleeps. Then again, but now the
-    /// change comes after 5 instructions; and again, after 10; and so on, up to its sleep.
-    #[test]
-    fn no_change_is_missed() {
-        let _dog = lab::watchdog(120, "the reader neither sleeps nor ends");
+    fn instructions_until_it_sleeps() -> u32 {
         let lab = Lab::<Counter>::new();
         let reached = lab.start("reader").steps_until_asleep(libc::SYS_futex, 5000);
         let (reached, sleeps) = reached.expect("the reader waits");
@@ -73,7 +78,46 @@ mod tests {
             reached == Reached::Sleep,
             "nothing has changed, and after {sleeps} instructions the reader does not sleep in futex(2)"
         );
+        sleeps
+    }
 
+    /// Nobody but `change` ends the sleep. After each of its instructions the reader has all the time that it
+    /// wants: if it is woken too early, it looks, finds nothing new, and sleeps again.
+    #[test]
+    fn who_sleeps_is_woken() {
+        let _dog = lab::watchdog(15, "the reader neither sleeps nor ends");
+        let lab = Lab::<Counter>::new();
+        let mut reader = lab.start("sleeping reader");
+        assert!(
+            reader.settles(libc::SYS_futex) == Now::Asleep,
+            "nothing has changed, so it sleeps"
+        );
+        // Woken, and nothing has changed: the man page of futex(2) says that this may happen.
+        futex::wake(&lab.shared.count, u32::MAX);
+        let now = reader.settles(libc::SYS_futex);
+        assert!(
+            now == Now::Asleep,
+            "it was woken, nothing has changed, and it does not sleep again: {now:?}"
+        );
+
+        let mut writer = lab.start("writer");
+        let stepped = writer.step_through(|_| {
+            reader.settles(libc::SYS_futex);
+        });
+        stepped.expect("`change` does not have to wait");
+        let now = reader.settles(libc::SYS_futex);
+        assert!(
+            now == Now::Ended(Ended::Exited(0)),
+            "it slept, then the count was stored; was it woken, and after that? Now: {now:?}"
+        );
+    }
+
+    /// First the reader runs one machine instruction after the other until it sleeps. Then again, but now the
+    /// change comes after 5 instructions; and again, after 10; and so on, up to its sleep.
+    #[test]
+    fn no_change_is_missed() {
+        let _dog = lab::watchdog(120, "the reader neither sleeps nor ends");
+        let sleeps = instructions_until_it_sleeps();
         for instruction in (1..sleeps).step_by(5) {
             let lab = Lab::<Counter>::new();
             let mut reader = lab.start("reader");

@@ -78,7 +78,9 @@ mod tests {
         let lab = Lab::<Note>::new();
         let mut process = lab.start(how);
         if let Err(ended) = process.until_stopped() {
-            panic!("the work has not begun: {ended}");
+            panic!(
+                "the work has not begun: {ended}. (IPC_RMID destroys at once what nobody has attached.)"
+            );
         }
         (process, Leak(lab.shared.id.load(Ordering::Relaxed)))
     }

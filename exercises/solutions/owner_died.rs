@@ -78,18 +78,34 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lab::Lab;
+    use lab::{Ended, Lab, Now, Process};
 
     #[test]
     fn role() {
-        if lab::role() == "cashier" {
-            let bank = lab::attach::<Bank>();
-            lock(bank.writer()).expect("locked");
-            bank.writer().field(|it| &it.left).fetch_sub(10, Relaxed);
-            lab::stop_here();
-            bank.writer().field(|it| &it.right).fetch_add(10, Relaxed);
-            unlock(bank.writer());
+        let bank = || lab::attach::<Bank>();
+        match lab::role().as_str() {
+            "cashier" => {
+                let (bank, amount) = (bank(), lab::argument("AMOUNT").parse().expect("a number"));
+                lock(bank.writer()).expect("locked");
+                bank.writer().field(|it| &it.left).fetch_sub(amount, Relaxed);
+                lab::stop_here();
+                bank.writer().field(|it| &it.right).fetch_add(amount, Relaxed);
+                unlock(bank.writer());
+            }
+            "customer" => {
+                let bank = bank();
+                lock(bank.writer()).expect("locked");
+                unlock(bank.writer());
+            }
+            _ => {}
         }
+    }
+
+    /// A cashier who has taken `amount` from the left, and now stands still.
+    fn half_a_transfer(lab: &Lab<Bank>, amount: u32) -> Process {
+        let mut cashier = lab.start_with_argument("cashier", "AMOUNT", &amount.to_string());
+        cashier.until_stopped().expect("the cashier stops in the middle of the transfer");
+        cashier
     }
 
     #[test]
@@ -98,10 +114,11 @@ mod tests {
         let lab = Lab::<Bank>::new();
         let bank = lab.shared.writer();
         open(bank);
-        for death in 1..=3 {
-            let mut cashier = lab.start("cashier");
-            cashier.until_stopped().expect("the cashier stops in the middle of the transfer");
-            assert_eq!(sum(&bank), 90, "10 are on their way");
+        bank.field(|it| &it.left).store(70, Relaxed);
+        bank.field(|it| &it.right).store(30, Relaxed);
+        for (death, amount) in (1..).zip([10, 25, 0]) {
+            let mut cashier = half_a_transfer(&lab, amount);
+            let [left, right] = [&bank.left, &bank.right].map(|it| it.load(Relaxed));
             cashier.kill();
 
             let found = lock(bank);
@@ -110,7 +127,16 @@ mod tests {
                 "after death {death} the next owner finds {found:?}; EOWNERDEAD is {}",
                 libc::EOWNERDEAD
             );
-            assert!(sum(&bank) == 100, "after the repair the sum is {}", sum(&bank));
+            assert!(
+                sum(&bank) == 100,
+                "{amount} were on their way at death {death}, and after the repair the sum is {}",
+                sum(&bank)
+            );
+            let [now_left, now_right] = [&bank.left, &bank.right].map(|it| it.load(Relaxed));
+            assert!(
+                left == now_left || right == now_right,
+                "the repair has changed both accounts: {left} and {right} have become {now_left} and {now_right}"
+            );
             unlock(bank);
 
             let found = lock(bank);
@@ -120,6 +146,42 @@ mod tests {
                 libc::ENOTRECOVERABLE
             );
             unlock(bank);
+        }
+    }
+
+    /// Two wait while the owner dies. The first of them repairs and unlocks, and that wakes the second.
+    #[test]
+    fn all_who_wait_get_in() {
+        let _dog = lab::watchdog(60, "somebody neither sleeps nor ends");
+        let lab = Lab::<Bank>::new();
+        open(lab.shared.writer());
+        let mut cashier = half_a_transfer(&lab, 10);
+        let mut customers = [lab.start("customer"), lab.start("customer")];
+        for customer in &mut customers {
+            assert!(customer.settles(libc::SYS_futex) == Now::Asleep, "the cashier has the lock");
+        }
+        cashier.kill();
+        // If all who are left sleep, that is for ever. The first is looked at once more, since the second may have
+        // woken it.
+        let [first, second] = &mut customers;
+        loop {
+            let call = libc::SYS_futex;
+            match [first.settles(call), second.settles(call), first.settles(call)] {
+                [_, Now::Ended(two), Now::Ended(one)] => {
+                    let well = [one, two] == [Ended::Exited(0); 2];
+                    assert!(well, "one of those who waited: {one}; the other one: {two}");
+                    break;
+                }
+                [Now::Ended(_), Now::Asleep, _] | [_, Now::Ended(_), Now::Asleep] => {
+                    panic!(
+                        "one of those who waited has got in, and the other one sleeps, for ever"
+                    );
+                }
+                [Now::Asleep, Now::Asleep, Now::Asleep] => {
+                    panic!("the owner has died, and both who waited sleep")
+                }
+                _ => {}
+            }
         }
     }
 }

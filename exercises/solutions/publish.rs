@@ -57,7 +57,8 @@ mod tests {
         let _dog = lab::watchdog(60, "your code does not come to an end");
         // loom runs this again and again, each time in another order that the memory model allows.
         loom::model(|| {
-            let board = Arc::new(Board::default());
+            // From the day before.
+            let board = Arc::new(Board { text: AtomicU32::new(7), flag: AtomicU32::new(0) });
             let writing = Arc::clone(&board);
             let writer = thread::spawn(move || writing.publish(42));
             let seen = board.read();

@@ -95,10 +95,13 @@ mod tests {
     #[test]
     fn there_is_always_the_old_file_or_the_new_one() {
         let _dog = lab::watchdog(120, "the writer does not end");
-        let (_directory, path) = old_file();
+        let (directory, path) = old_file();
         let mut writer = start("writer", &path);
+        let mut beside = false;
+        let files = || fs::read_dir(directory.path()).expect("listed").count();
         let replaced = writer.step_through(|step| match fs::read(&path) {
             Ok(found) => {
+                beside = beside || files() > 1;
                 let length = found.len();
                 assert!(
                     found == OLD || found == NEW,
@@ -114,5 +117,9 @@ mod tests {
             panic!("the writer has not replaced it: {ended}");
         }
         assert!(fs::read(&path).expect("read") == NEW, "the new file is there in the end");
+        assert!(
+            beside,
+            "the new file was never beside the old one: from another file system rename(2) fails with EXDEV"
+        );
     }
 }

@@ -152,8 +152,10 @@ mod tests {
                 let (mut bytes, mut all, pipe) = ([0; 100], Vec::new(), pipe());
                 loop {
                     match receive(pipe.writer(), &mut bytes) {
-                        0 => break,
-                        length => all.extend_from_slice(&bytes[..length]),
+                        length @ 1.. if all.len() <= LENGTH => {
+                            all.extend_from_slice(&bytes[..length])
+                        }
+                        _ => break,
                     }
                 }
                 let (arrived, wrong) =
@@ -168,10 +170,13 @@ mod tests {
                 lab::one_step_at_a_time(|| send(pipe.writer(), &[7]));
             }
             "taker" => {
-                let pipe = pipe();
-                lab::one_step_at_a_time(|| {
-                    receive(pipe.writer(), &mut [0; 8]);
-                });
+                let (pipe, mut bytes, mut length) = (pipe(), [0; 8], 0);
+                lab::one_step_at_a_time(|| length = receive(pipe.writer(), &mut bytes));
+                let taken = &bytes[..length];
+                assert!(
+                    taken.iter().all(|it| *it == 7),
+                    "all that was put in is 7, and it takes {taken:?}"
+                );
             }
             "closer" => {
                 let pipe = pipe();
@@ -179,6 +184,9 @@ mod tests {
             }
             "sleeping sender" => send(pipe().writer(), &[7]),
             "sleeping receiver" => drop(receive(pipe().writer(), &mut [0; 8])),
+            "receiver of one" => {
+                assert_eq!(receive(pipe().writer(), &mut [0; 1]), 1, "one is put in")
+            }
             _ => {}
         }
     }
@@ -247,7 +255,7 @@ mod tests {
         let now = sleeper.settles(libc::SYS_futex);
         assert!(
             now == Now::Ended(Ended::Exited(0)),
-            "it slept, then all was stored; was it woken, and after that? Now: {now:?}"
+            "it slept, and the other one has stored all: it should have been woken after that. Now: {now:?}"
         );
     }
 
@@ -267,6 +275,78 @@ mod tests {
     fn room_wakes_who_sleeps() {
         let _dog = lab::watchdog(15, "the sender neither sleeps nor ends");
         who_sleeps_is_woken("sleeping sender", "taker", fill);
+    }
+
+    /// The sender has looked at the pipe with a byte in it. That one is taken out, and the next receiver sleeps
+    /// already when the sender's byte comes.
+    #[test]
+    fn who_falls_asleep_meanwhile_is_woken() {
+        let _dog = lab::watchdog(120, "somebody neither sleeps nor ends");
+        for instruction in (1..).step_by(23) {
+            let lab = Lab::<Pipe>::new();
+            send(lab.shared.writer(), &[7]);
+            let mut sender = lab.start("one byte more");
+            let reached = sender.steps(instruction).expect("there is room");
+            if reached == Reached::End {
+                break;
+            }
+            assert_eq!(receive(lab.shared.writer(), &mut [0; 1]), 1, "one is in it");
+            let mut receiver = lab.start("sleeping receiver");
+            receiver.settles(libc::SYS_futex);
+            sender.run_on(libc::SYS_futex).expect("there is room");
+            let now = receiver.settles(libc::SYS_futex);
+            assert!(
+                now == Now::Ended(Ended::Exited(0)),
+                "it fell asleep after instruction {instruction} of `send`, and then the byte was put in: {now:?}"
+            );
+        }
+    }
+
+    /// Woken, and nothing has changed: the man page of futex(2) says that this may happen.
+    #[test]
+    fn who_is_woken_for_nothing_sleeps_again() {
+        let _dog = lab::watchdog(15, "the receiver neither sleeps nor ends");
+        let lab = Lab::<Pipe>::new();
+        let mut receiver = lab.start("receiver of one");
+        assert!(receiver.settles(libc::SYS_futex) == Now::Asleep, "it has to wait, so it sleeps");
+        wake(&lab.shared.put);
+        let now = receiver.settles(libc::SYS_futex);
+        assert!(now == Now::Asleep, "it was woken for nothing, and does not sleep again: {now:?}");
+        send(lab.shared.writer(), &[7]);
+        assert_eq!(receiver.end(), Ended::Exited(0), "one byte was sent");
+    }
+
+    /// Another process looks after each instruction.
+    #[test]
+    fn a_byte_is_there_when_its_number_is() {
+        let _dog = lab::watchdog(60, "the sender does not come to an end");
+        let lab = Lab::<Pipe>::new();
+        let pipe = &lab.shared;
+        let sent = lab.start("one byte more").step_through(|step| {
+            let (put, byte) = (pipe.put.load(Relaxed), pipe.places[0].load(Relaxed));
+            assert!(
+                put & !CLOSED == 0 || byte == 7,
+                "after instruction {step} of `send` the byte is said to be there, and its place has {byte}"
+            );
+        });
+        sent.expect("there is room");
+    }
+
+    /// As soon as there is room, something else is put there.
+    #[test]
+    fn a_place_is_free_when_its_byte_is_out() {
+        let _dog = lab::watchdog(60, "the receiver does not come to an end");
+        let lab = Lab::<Pipe>::new();
+        fill(&lab);
+        let mut taker = lab.start("taker");
+        let taken = taker.step_through(|_| {
+            let (put, taken) = (lab.shared.put.load(Relaxed), lab.shared.taken.load(Relaxed));
+            if filled(put, taken) < ROOM {
+                send(lab.shared.writer(), &vec![9; (ROOM - filled(put, taken)) as usize]);
+            }
+        });
+        taken.expect("there are bytes");
+        assert_eq!(taker.end(), Ended::Exited(0), "it takes what was put in later");
     }
 
     #[test]
@@ -318,6 +398,10 @@ mod tests {
     fn every_byte_arrives() {
         let _dog = lab::watchdog(240, "one of the two waits without sleeping, or for ever");
         let lab = Lab::<Pipe>::new();
+        // As if so many bytes had been sent before: soon the numbers have no room in their 31 bits.
+        let before = (1 << 31) - 1000;
+        lab.shared.writer().field(|it| &it.put).store(before, Relaxed);
+        lab.shared.writer().field(|it| &it.taken).store(before, Relaxed);
         let (mut receiver, mut sender) = (lab.start("receiver"), lab.start("sender"));
         if let Err(what) = both_end(&lab, &mut sender, &mut receiver) {
             panic!("{what}");

@@ -1,5 +1,5 @@
 //! A child stores 42 in four places. Somebody expected that the parent finds 42 everywhere.
-//! Read `events`, and predict what the parent finds. Don't run it before.
+//! Read `events`, and write down what the parent finds before you look at what the test says.
 //!
 //! Question: when exactly is a copy of a page made, and who makes it?
 //!

@@ -1,11 +1,11 @@
 //! fork(2) without `unsafe`, and waiting for children.
 
-use std::fs;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::thread;
 
+use common::proc::is_single_threaded;
 use common::{Error, Refusal};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -49,8 +49,7 @@ pub struct Child {
 ///
 /// `EAGAIN` at the limit of processes, `ENOMEM`; refused if this process has more than one thread.
 pub fn fork() -> Result<Fork, Error> {
-    let threads = fs::read_dir("/proc/self/task").map(Iterator::count);
-    if !matches!(threads, Ok(1)) {
+    if !is_single_threaded() {
         let refusal = Refusal::Other("it has more than one thread".into());
         return Err(Error::refused("fork", "this process", refusal));
     }

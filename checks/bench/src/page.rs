@@ -7,8 +7,22 @@ use std::fs;
 use std::path::Path;
 
 use crate::plots::{Picture, pictures};
-use crate::results::Run;
-use crate::ways::SIZES;
+use crate::results::{Goal, Run};
+
+/// The payloads that the page's table shows, in bytes. Its pictures show all of them.
+const SIZES: [usize; 3] = [64, 4096, 1 << 20];
+
+/// Steps that the page leaves out: the goals show what they come to, or a neighbour shows the same.
+const UNSHOWN: [&str; 8] = [
+    "snapshot, seqlock",
+    "publish, POSIX semaphore",
+    "publish, System V semaphore",
+    "increment",
+    "increment in C",
+    "the same, MAP_POPULATE",
+    "4 KiB, still mapped",
+    "map 16 MiB, MAP_POPULATE",
+];
 
 /// Writes the page's tables and pictures, and the run that they show.
 ///
@@ -43,9 +57,7 @@ fn updated(page: &str, run: &Run, pictures: &[Picture]) -> Result<String, Box<dy
         ("machine", machine(run)),
         ("goals", goals(run)),
         ("one way", one_way(run)),
-        ("payloads", payloads(run, |row| row.one_way_ns)),
-        ("throughput", payloads(run, |row| row.mib_per_s)),
-        ("readers", readers(run)),
+        ("payloads", payloads(run)),
         ("steps", steps(run)),
     ];
     for Picture { file, title, .. } in pictures {
@@ -79,35 +91,46 @@ fn machine(run: &Run) -> String {
 }
 
 fn goals(run: &Run) -> String {
-    let rows = run.goals.iter().map(|row| {
-        let rounds: Vec<_> = row.rounds.iter().map(f64::to_string).collect();
-        let met = if row.met { "yes" } else { "no" };
-        vec![
-            row.measure.clone(),
-            row.goal.clone(),
-            row.reached.to_string(),
-            rounds.join(", "),
-            met.into(),
-        ]
-    });
-    table(&["ratio", "goal", "reached", "in each round", "met"], rows)
+    let (by_readers, others): (Vec<&Goal>, Vec<&Goal>) =
+        run.goals.iter().partition(|row| row.measure.ends_with(" readers"));
+    let row = |measure: &str, goal: &str, reached: f64, rounds: Vec<f64>| {
+        let rounds: Vec<_> = rounds.iter().map(f64::to_string).collect();
+        vec![measure.to_owned(), goal.to_owned(), reached.to_string(), rounds.join(", ")]
+    };
+    let mut rows: Vec<_> = others
+        .into_iter()
+        .map(|it| row(&it.measure, &it.goal, it.reached, it.rounds.clone()))
+        .collect();
+    // One row for all of them: the least, which is the one nearest to the goal.
+    if let [first, ..] = by_readers[..] {
+        let measure =
+            format!("publish, mutex / seqlock, least of 1 to {} readers", by_readers.len());
+        let least = |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(f64::MAX, f64::min);
+        let round = |at: usize| least(&mut by_readers.iter().map(|it| it.rounds[at]));
+        let reached = least(&mut by_readers.iter().map(|it| it.reached));
+        rows.push(row(
+            &measure,
+            &first.goal,
+            reached,
+            (0..first.rounds.len()).map(round).collect(),
+        ));
+    }
+    table(&["ratio", "goal", "reached", "in each round"], rows.into_iter())
 }
 
 fn one_way(run: &Run) -> String {
     let rows = run.one_way.iter().map(|row| {
-        let numbers = [row.median_ns, row.p99_ns, row.p999_ns, row.cache_lines];
         let mut cells = vec![row.name.clone(), row.waits.clone()];
-        cells.extend(numbers.map(|it| it.to_string()));
-        cells.push(row.copies.to_string());
+        cells.extend([row.median_ns, row.p99_ns, row.cache_lines].map(|it| it.to_string()));
         cells
     });
-    table(&["way", "who waits", "median", "p99", "p99.9", "cache lines", "copies"], rows)
+    table(&["way", "who waits", "median", "p99", "cache lines"], rows)
 }
 
-fn payloads(run: &Run, number: fn(&crate::results::Payload) -> Option<f64>) -> String {
+fn payloads(run: &Run) -> String {
     let mut ways: Vec<(&str, u8, BTreeMap<usize, f64>)> = Vec::new();
     for row in &run.payloads {
-        let Some(number) = number(row) else { continue };
+        let Some(number) = row.one_way_ns else { continue };
         if ways.last().is_none_or(|it| it.0 != row.name) {
             ways.push((&row.name, row.copies, BTreeMap::new()));
         }
@@ -115,37 +138,20 @@ fn payloads(run: &Run, number: fn(&crate::results::Payload) -> Option<f64>) -> S
             way.2.insert(row.bytes, number);
         }
     }
-    let sizes = SIZES.map(|words| words * 4);
     let rows = ways.into_iter().map(|(name, copies, numbers)| {
         let mut cells = vec![name.to_owned(), copies.to_string()];
-        cells.extend(sizes.map(|size| numbers.get(&size).map_or("-".into(), f64::to_string)));
+        cells.extend(SIZES.map(|size| numbers.get(&size).map_or("-".into(), f64::to_string)));
         cells
     });
-    let sizes = sizes.map(|it| it.to_string());
+    let sizes = SIZES.map(|it| it.to_string());
     let head: Vec<_> =
         ["way", "copies"].into_iter().chain(sizes.iter().map(String::as_str)).collect();
     table(&head, rows)
 }
 
-fn readers(run: &Run) -> String {
-    let mut ways: Vec<Vec<String>> = Vec::new();
-    let mut head = vec!["readers".to_owned()];
-    for row in &run.readers {
-        if ways.last().is_none_or(|it| it[0] != row.name) {
-            ways.push(vec![row.name.clone()]);
-        }
-        if ways.len() == 1 {
-            head.push(row.readers.to_string());
-        }
-        if let Some(way) = ways.last_mut() {
-            way.push(row.publish_ns.to_string());
-        }
-    }
-    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), ways.into_iter())
-}
-
 fn steps(run: &Run) -> String {
-    table(&["step", "ns"], run.steps.iter().map(|row| vec![row.name.clone(), row.ns.to_string()]))
+    let shown = run.steps.iter().filter(|row| !UNSHOWN.contains(&row.name.as_str()));
+    table(&["step", "ns"], shown.map(|row| vec![row.name.clone(), row.ns.to_string()]))
 }
 
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {

@@ -3,6 +3,7 @@
 //! Nothing here sleeps and hopes: a test waits for a line that the program prints, and fails with
 //! all that was printed if the line does not come in time.
 
+pub mod forking;
 pub mod screen;
 
 use std::collections::HashMap;

@@ -2,8 +2,6 @@
 //!
 //! Two of the tests kill 300 processes each. `KILLS=10000 cargo test -p e2e --test mutex_kills`
 //! kills more of them, in some five minutes.
-//!
-//! No harness: cargo's runs every test in a thread, and a process with threads must not fork.
 
 use std::fs;
 use std::process::ExitCode;
@@ -14,11 +12,10 @@ use common::Counters;
 use common::ReadWrite;
 use common::mapping::Mapping;
 use common::sync::mutex::{Guard, Lock, Mutex};
+use e2e::forking::{Test, run};
 use nix::errno::Errno;
 use terminal::process::{Child, start_child};
 use terminal::{Stop, Terminal};
-
-type Test = fn(&mut Terminal, kills: u32) -> Result<(), Stop>;
 
 const TESTS: [(&str, Test); 4] = [
     ("a killed waiter takes its wake-up along, and nobody sleeps on", waiter_killed),
@@ -28,24 +25,19 @@ const TESTS: [(&str, Test); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let kills = std::env::var("KILLS").map_or(300, |kills| kills.parse().expect("KILLS=NUMBER"));
-    let mut terminal = Terminal::new().expect("signals");
-    for (name, test) in TESTS {
-        if let Err(stop) = test(&mut terminal, kills) {
-            println!("test {name} ... FAILED: {stop:?}");
-            return ExitCode::FAILURE;
-        }
-        println!("test {name} ... ok");
-    }
-    println!("\ntest result: ok. {} passed; 0 failed", TESTS.len());
-    ExitCode::SUCCESS
+    run(&TESTS)
+}
+
+/// How many processes to kill.
+fn kills() -> u32 {
+    std::env::var("KILLS").map_or(300, |kills| kills.parse().expect("KILLS=NUMBER"))
 }
 
 /// Two processes wait. The owner unlocks, which wakes the first of them; locks again, before that
 /// one can; and kills it. The wake-up is lost. The mutex was taken the second time without the mark
 /// that somebody waits, so the second unlock wakes nobody.
-fn waiter_killed(terminal: &mut Terminal, kills: u32) -> Result<(), Stop> {
-    let mut lost = 0;
+fn waiter_killed(terminal: &mut Terminal) -> Result<(), Stop> {
+    let (kills, mut lost) = (kills(), 0);
     let mut waiting = Vec::new();
     for _ in 0..kills {
         let mutex = Mutex::<Counters<2>>::anonymous()?;
@@ -82,10 +74,10 @@ fn wake_up_slowly() {
 
 /// Three processes lock as fast as they can, and give way while they own the mutex. One of them is
 /// killed at some moment. The other two go on and are told if it was the owner; and they can end.
-fn anybody_killed(terminal: &mut Terminal, kills: u32) -> Result<(), Stop> {
+fn anybody_killed(terminal: &mut Terminal) -> Result<(), Stop> {
     const STOP: usize = 0;
     const REPAIRS: usize = 1;
-    let mut repairs = 0;
+    let (kills, mut repairs) = (kills(), 0);
     for _ in 0..kills {
         let mutex = Mutex::<Counters<2>>::anonymous()?;
         let signs = Mapping::<Counters<2>, ReadWrite>::anonymous()?;
@@ -120,7 +112,7 @@ fn anybody_killed(terminal: &mut Terminal, kills: u32) -> Result<(), Stop> {
 
 /// Four processes wait, and the owner is killed. The next one is told so and does not repair. Then
 /// all others must hear that the mutex is lost, and not only the one that waits behind it.
-fn unrepaired(terminal: &mut Terminal, _: u32) -> Result<(), Stop> {
+fn unrepaired(terminal: &mut Terminal) -> Result<(), Stop> {
     const DIED: usize = 0;
     const LOST: usize = 1;
     let mutex = Mutex::<Counters<2>>::anonymous()?;
@@ -150,7 +142,7 @@ fn unrepaired(terminal: &mut Terminal, _: u32) -> Result<(), Stop> {
     Ok(())
 }
 
-fn waits_long(terminal: &mut Terminal, _: u32) -> Result<(), Stop> {
+fn waits_long(terminal: &mut Terminal) -> Result<(), Stop> {
     let mutex = Mutex::<Counters<2>>::anonymous()?;
     let guard = lock_clean(&mutex)?;
     let waiter = fork_until_asleep(terminal, || lock_clean(&mutex).map(drop))?;

@@ -1,7 +1,6 @@
 //! The locks, the seqlock and the futex between real processes, some of which are killed.
 //!
-//! This test has no harness: cargo's runs every test in a thread, and a process with threads must
-//! not fork.
+//! `cargo test -p e2e --test processes -- mutex` runs those with this word in their name.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,11 +17,10 @@ use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
+use e2e::forking::{Test, run};
 use nix::sys::signal::{Signal, raise};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
-
-type Test = fn(&mut Terminal) -> Result<(), Stop>;
 
 const TESTS: [(&str, Test); 28] = [
     ("a child that panics exits as one does", child_panics),
@@ -56,16 +54,7 @@ const TESTS: [(&str, Test); 28] = [
 ];
 
 fn main() -> ExitCode {
-    let mut terminal = Terminal::new().expect("signals");
-    for (name, test) in TESTS {
-        if let Err(stop) = test(&mut terminal) {
-            println!("test {name} ... FAILED: {stop:?}");
-            return ExitCode::FAILURE;
-        }
-        println!("test {name} ... ok");
-    }
-    println!("\ntest result: ok. {} passed; 0 failed", TESTS.len());
-    ExitCode::SUCCESS
+    run(&TESTS)
 }
 
 /// Fails a test of a process that may not panic half-way through a fork.

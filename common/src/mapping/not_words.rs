@@ -3,24 +3,82 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Error, Refusal, Result};
+use nix::errno::Errno;
+use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs};
+
+use crate::error::{Error, Refusal, Result, errno_of};
+use crate::proc::maps;
+
+/// The files that the C library uses as semaphores in this process, as device and inode, once for each
+/// time that one is open. Whoever maps a file as words holds it meanwhile, so that none is added.
+pub(crate) type Semaphores = MutexGuard<'static, Vec<(u64, u64)>>;
+
+static SEMAPHORES: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+
+pub(crate) fn semaphores() -> Semaphores {
+    SEMAPHORES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Refuses `file`, for `call` on `object`, if it is
 ///
 /// - anonymous shared pages, which root can open in /proc/PID/map_files, and which the kernel shows as a
 ///   regular file. Wider atomics lie there, or a mutex, and words stored over it would have the C library
 ///   follow pointers that anybody made up;
-/// - a semaphore of sem_open(3), which glibc loads and stores as 64 bits at once.
+/// - a semaphore of sem_open(3), which glibc loads and stores as 64 bits at once. It is known by the name that
+///   the file was opened by. One that this process has open is known under every name, which rename(2) and
+///   link(2) may have given it;
+/// - a file of the kernel's own, below /proc or /sys. Some of them are registers of a device, or pages that a
+///   fork does not copy.
 ///
-/// The name decides, which is the one that the file was opened by: a semaphore under another name, which
-/// link(2) has given it, is not known.
-pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> Result<()> {
-    let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // Without /proc there is no map_files either.
-    let kind = name.ok().and_then(|it| kind(&it));
-    kind.map_or(Ok(()), |kind| Err(Error::refused(call, object, Refusal::Kind(kind))))
+/// Who is to map the file keeps what is returned until it is mapped.
+pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> Result<Semaphores> {
+    let refused = |kind| Error::refused(call, &object, Refusal::Kind(kind));
+    let about = file.metadata().map_err(|it| Error::new("fstat", &object, errno_of(&it)))?;
+    match fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+        Ok(name) => kind(&name).map_or(Ok(()), |it| Err(refused(it)))?,
+        // Pages of a process have no name, so what has one is no such file. It may have been opened before a
+        // chroot(2) to where there is no /proc.
+        Err(_) if about.nlink() > 0 => {}
+        Err(error) => return Err(Error::new("readlink", "/proc/self/fd", errno_of(&error))),
+    }
+    let system = fstatfs(file).map_err(|it| Error::new("fstatfs", &object, it))?;
+    if [PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC]
+        .contains(&system.filesystem_type())
+    {
+        return Err(refused("file of the kernel's own"));
+    }
+    let semaphores = semaphores();
+    if semaphores.contains(&(about.dev(), about.ino())) {
+        return Err(refused("semaphore"));
+    }
+    Ok(semaphores)
+}
+
+/// The device and the inode of the semaphore `object` that the C library has mapped at `address`.
+///
+/// # Errors
+///
+/// Refused if this process has the file mapped as something else too. Those of [`maps`].
+pub(crate) fn semaphore_at(address: usize, object: impl Display) -> Result<(u64, u64)> {
+    let failed = |it| Error::new("open", "/proc/self/maps", errno_of(&it));
+    let lines = maps("self").map_err(failed)?;
+    let here = lines.iter().find(|it| it.addresses.contains(&address));
+    let here = here.ok_or_else(|| failed(Errno::ENOENT.into()))?;
+    let same = lines.iter().filter(|it| (&it.device, it.inode) == (&here.device, here.inode));
+    if same.count() > 1 {
+        let refusal = Refusal::Other("this process has its file mapped as something else".into());
+        return Err(Error::refused("sem_open", object, refusal));
+    }
+    // Some file systems have another device in that line than stat(2) tells, which the files are compared by. A
+    // semaphore that has just been made is mapped by a name that is gone by now; it lies where its directory does.
+    let name = Path::new(&here.name);
+    let file = fs::symlink_metadata(name).ok().filter(|it| it.ino() == here.inode);
+    let about = file.map_or_else(|| fs::metadata(super::create::directory(name)), Ok);
+    Ok((about.map_err(failed)?.dev(), here.inode))
 }
 
 fn kind(name: &Path) -> Option<&'static str> {
@@ -38,7 +96,10 @@ mod tests {
     use crate::proc::page_size;
     use crate::shared::{ReadOnly, ReadWrite};
     use crate::sync::named_semaphore::NamedSemaphore;
+    use crate::sync::named_semaphore::tests::Unlinked;
     use nix::sys::mman::{MapFlags, ProtFlags};
+    use std::path::PathBuf;
+    use std::sync::atomic::Ordering;
 
     /// Every way to map a file.
     fn nobody_maps(file: &File, path: &Path) {
@@ -75,16 +136,83 @@ mod tests {
 
     #[test]
     fn nobody_maps_a_semaphore_as_words() {
-        let name = format!("/common-not-words-{}", std::process::id());
-        let semaphore = NamedSemaphore::create(&name, 0o600, 1).expect("a new one");
-        let path = format!("/dev/shm/sem.{}", &name[1..]);
-        let file = File::options().read(true).write(true).open(&path);
-        match file {
-            Ok(file) => nobody_maps(&file, Path::new(&path)),
-            Err(error) => eprintln!("skipped: {path}: {error}; the C library has it elsewhere"),
+        let name = Unlinked::new("not-words");
+        let semaphore = NamedSemaphore::create(name.as_str(), 0o600, 1).expect("a new one");
+        let Some(path) = name.file() else { return };
+        // Closed, so that only the name tells.
+        drop(semaphore);
+        let file = File::options().read(true).write(true).open(&path).expect("ours");
+        nobody_maps(&file, &path);
+    }
+
+    #[test]
+    fn nobody_maps_a_file_of_the_kernels_own() {
+        let path = "/sys/kernel/uevent_seqnum";
+        match File::open(path) {
+            Ok(file) => {
+                let (rights, shared) = (ProtFlags::PROT_READ, MapFlags::MAP_SHARED);
+                let error = Region::map(1, rights, shared, Some((&file, 0))).expect_err("refused");
+                assert!(matches!(error.refusal(), Some(Refusal::Kind(_))), "{error}");
+            }
+            Err(error) => eprintln!("skipped: {path}: {error}"),
         }
-        NamedSemaphore::unlink(&name).expect("ours");
-        assert_eq!(semaphore.count(), Ok(1));
+    }
+
+    #[test]
+    fn an_open_semaphore_is_known_under_every_name() {
+        let name = Unlinked::new("links");
+        let semaphore = NamedSemaphore::create(name.as_str(), 0o600, 1).expect("a new one");
+        let Some(file) = name.file() else { return };
+        for rename in [false, true] {
+            let other = file.with_file_name(format!("common-other-{}", std::process::id()));
+            let path = Removed(other);
+            if rename { fs::rename(&file, &path.0) } else { fs::hard_link(&file, &path.0) }
+                .expect("another name");
+            let words =
+                File::options().read(true).write(true).open(&path.0).expect("the same file");
+            nobody_maps(&words, &path.0);
+            assert_eq!(semaphore.count(), Ok(1));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_mapped_as_words_becomes_no_semaphore() {
+        let name = Unlinked::new("words");
+        // One to learn from where the C library has them, and how large they are.
+        let other = NamedSemaphore::create(name.as_str(), 0o600, 1).expect("a new one");
+        let Some(file) = name.file() else { return };
+        let bytes = fs::read(&file).expect("its bytes");
+        drop(other);
+        NamedSemaphore::unlink(name.as_str()).expect("ours");
+
+        let path = Removed(file.with_file_name(format!("common-words-{}", std::process::id())));
+        let record = RecordFile::open_or_create(&path.0, 0o600, &bytes).expect("a new file");
+        let words = record.map_words().expect("words");
+        fs::hard_link(&path.0, &file).expect("another name");
+        let refused = NamedSemaphore::open(name.as_str()).expect_err("mapped as words");
+        assert!(matches!(refused.refusal(), Some(Refusal::Other(_))), "{refused}");
+        drop(words);
+
+        // Not mapped any more, so it is a semaphore; and while it is one, it is not mapped.
+        let semaphore = NamedSemaphore::open(name.as_str()).expect("no words");
+        assert_eq!(semaphore.try_take(), Ok(true));
+        let again = NamedSemaphore::open(name.as_str()).expect("twice");
+        for open in [semaphore, again] {
+            let refused = record.map_words().expect_err("a semaphore");
+            assert_eq!(refused.refusal(), Some(&Refusal::Kind("semaphore")));
+            drop(open);
+        }
+        let words = record.map_words().expect("closed by both");
+        assert_eq!(words[0].load(Ordering::Relaxed), 0, "taken");
+    }
+
+    /// A file that is removed with this value.
+    struct Removed(PathBuf);
+
+    impl Drop for Removed {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
     }
 
     #[test]

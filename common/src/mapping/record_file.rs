@@ -78,9 +78,10 @@ impl<A: Access> RecordFile<A> {
     /// # Errors
     ///
     /// `ENODEV` on a file system that cannot map, `ENOMEM` if the address space is full; refused if
-    /// the file's size is not `T`'s.
+    /// the file's size is not `T`'s, or if this process has it open as a semaphore by now.
     pub fn map<T: SharedMemory>(&self) -> Result<Mapping<T, A>> {
         self.must_have(size_of::<T>())?;
+        let _until_mapped = not_words::refuse(&self.file, "mmap", self.name())?;
         Mapping::of_file(&self.file).map_err(|errno| Error::new("mmap", self.name(), errno))
     }
 
@@ -92,6 +93,7 @@ impl<A: Access> RecordFile<A> {
     /// Those of [`RecordFile::map`], and `EINVAL` for an empty file; `ENOMEM` also for more than
     /// `isize::MAX` bytes.
     pub fn map_words(&self) -> Result<Mapping<[SharedU32], A>> {
+        let _until_mapped = not_words::refuse(&self.file, "mmap", self.name())?;
         Mapping::words_of_file(&self.file, self.size)
             .map_err(|errno| Error::new("mmap", self.name(), errno))
     }
@@ -221,7 +223,7 @@ fn open_regular<A: Access>(path: &Path) -> Result<File> {
     };
     let file = File::from(fd);
     regular(&file.metadata().map_err(|error| failed("fstat", path, &error))?)?;
-    not_words::refuse(&file, "open", shown(path))?;
+    drop(not_words::refuse(&file, "open", shown(path))?);
     Ok(file)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The other guards here hand out references, so what they map stays readable. A [`Region`] hands out
 //! none: it loads and stores words by their offset. That is why its pages may be protected, dropped,
-//! replaced and moved in safe code.
+//! replaced and moved in safe code, as long as the stack does not come to be their neighbour.
 
 mod calls;
 
@@ -13,9 +13,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 
-use super::{Area, not_words};
+use super::Area;
+use super::not_words::{self, Semaphores};
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::proc::page_size;
 
@@ -41,7 +42,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Those of mmap(2). Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them),
+    /// Those of mmap(2), such as `EBADF` with neither of the two. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them),
     /// `MAP_GROWSDOWN`, and a file that is a device, a directory, anonymous pages of a process or a semaphore.
     pub fn map(
         length: usize,
@@ -61,11 +62,13 @@ impl Region {
         let rounded = whole_pages(length).map_err(failed)?;
         let start = match file {
             Some((file, offset)) => {
-                regular(file)?;
+                let _until_mapped = regular(file)?;
                 // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it
                 // touches no memory that Rust knows of.
                 unsafe { mmap(None, rounded, rights, flags, file, offset) }
             }
+            // What the kernel says to a call without a descriptor. nix would add the flag.
+            None if !flags.contains(MapFlags::MAP_ANONYMOUS) => Err(Errno::EBADF),
             // SAFETY: as above.
             None => unsafe { mmap_anonymous(None, rounded, rights, flags) },
         };
@@ -128,44 +131,6 @@ impl Region {
         // SAFETY: the assertion has just said that it lies in the mapped pages.
         unsafe { self.area.start.byte_add(offset) }
     }
-
-    /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have.
-    ///
-    /// # Panics
-    ///
-    /// If the bytes lie outside; this holds for all methods with an offset and a length.
-    pub fn protect(&self, offset: usize, length: usize, rights: ProtFlags) -> Result<()> {
-        let start = self.part(offset, length);
-        // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
-        unsafe { mprotect(start, length, rights) }.map_err(failed("mprotect", offset, length))
-    }
-
-    /// Unmaps the pages and loads the word at `offset` nevertheless: munmap(2). The load is a SIGSEGV.
-    ///
-    /// # Errors
-    ///
-    /// Refused if this process has more than one thread: another could have mapped something there.
-    ///
-    /// # Panics
-    ///
-    /// If `offset` is no multiple of 4 or lies outside.
-    pub fn load_after_unmap(self, offset: usize) -> Result<u32> {
-        assert!(offset.is_multiple_of(size_of::<u32>()), "{offset} is no multiple of 4");
-        let word: NonNull<u32> = self.part(offset, size_of::<u32>()).cast();
-        let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
-        if !matches!(threads, Ok(1)) {
-            let refusal = Refusal::Other("this process has more than one thread".into());
-            return Err(Error::refused("munmap", "the mapped pages", refusal));
-        }
-        self.area.unmap().map_err(failed("munmap", 0, offset))?;
-        // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, and there is no other
-        // thread that could have mapped anything since. So it faults, which ends the process.
-        Ok(unsafe { word.as_ptr().read_volatile() })
-    }
 }
 
 fn failed(call: &'static str, offset: usize, length: usize) -> impl Fn(Errno) -> Error {
@@ -182,7 +147,7 @@ fn whole_pages(length: usize) -> nix::Result<NonZeroUsize> {
 
 /// Devices could map memory of the machine or of the kernel, which others see as they like; and in some
 /// files lies something else than words.
-fn regular(file: &File) -> Result<()> {
+fn regular(file: &File) -> Result<Semaphores> {
     let about = file.metadata().map_err(|it| Error::new("fstat", "the file", errno_of(&it)))?;
     if about.is_file() {
         return not_words::refuse(file, "mmap", "the file");
@@ -213,6 +178,12 @@ mod tests {
         region.advise(0, page, MmapAdvise::MADV_REMOVE).expect("a hole");
         assert_eq!((region.load(page - 4), region.load(page)), (0, 2));
         region.sync(0, page, MsFlags::MS_SYNC).expect("nothing to write");
+    }
+
+    #[test]
+    fn neither_a_file_nor_anonymous_is_no_mapping() {
+        let error = Region::map(1, BOTH, MapFlags::MAP_SHARED, None).expect_err("refused");
+        assert_eq!(error.errno(), Some(Errno::EBADF));
     }
 
     #[test]
@@ -251,6 +222,21 @@ mod tests {
             let error = anonymous(1).replace(0, page_size(), flags, (&huge, 0));
             assert!(error.expect_err("huge pages").refusal().is_some());
         }
+    }
+
+    #[test]
+    fn a_replacement_that_fails_leaves_nothing_behind() {
+        // A regular file that says no when it is mapped: the old pages have gone by then.
+        let paths = ["/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/cpu/cgroup.procs"];
+        let Some(file) = paths.iter().find_map(|it| File::open(it).ok()) else {
+            eprintln!("skipped: none of {paths:?} is there");
+            return;
+        };
+        let (mut region, page) = (anonymous(1), page_size());
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
+        region.replace(0, page, flags, (&file, 0)).expect_err("nothing to map");
+        assert_eq!(region.size(), 0, "what was its page may be somebody else's");
+        assert_eq!(region.resize(page).expect_err("lost").errno(), Some(Errno::EFAULT));
     }
 
     #[test]

@@ -8,8 +8,11 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::proc::page_size;
 
-/// Addresses that this process has reserved, to put a mapping of its own there: mmap(2) with
-/// `PROT_NONE`. Dropping it frees them.
+/// Addresses that this process has reserved, to put a mapping of its own there: mmap(2). Dropping it frees
+/// them.
+///
+/// The pages may be read: the stack keeps its gap only to pages that may be accessed. It could come to touch
+/// others, and then go on into what replaces them.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     addresses: Range<usize>,
@@ -31,7 +34,7 @@ impl Reservation {
         // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it touches no
         // memory that Rust knows of.
         let got = unsafe {
-            mmap_anonymous(NonZeroUsize::new(start), length, ProtFlags::PROT_NONE, flags)
+            mmap_anonymous(NonZeroUsize::new(start), length, ProtFlags::PROT_READ, flags)
         };
         let got = got.ok()?.as_ptr().addr();
         let reserved = Self { addresses: got..got + length.get() };
@@ -62,5 +65,19 @@ impl Drop for Reservation {
             // SAFETY: these addresses are this reservation's; nobody else has anything there.
             let _ = unsafe { munmap(start, self.addresses.len()) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::maps;
+
+    #[test]
+    fn the_stack_keeps_its_gap_to_it() {
+        let free = Reservation::at(0x5000_0000..0x5000_1000).expect("nothing is mapped there");
+        let lines = maps("self").expect("/proc");
+        let line = lines.iter().find(|it| it.addresses.contains(&free.addresses.start));
+        assert!(line.expect("it is mapped").rights.starts_with('r'), "{line:?}");
     }
 }

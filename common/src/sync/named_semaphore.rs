@@ -17,17 +17,20 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
+use crate::mapping::not_words::{self, Semaphores};
 use crate::printable::Text;
 
 /// A semaphore that other processes find by its name. Dropping it closes it: sem_close(3). The name
 /// and the count stay.
 ///
 /// Whoever may open the name for writing may set the count to anything, or store what has the C library
-/// end this process: abort(3). So the name protects only what its mode protects. That nobody maps the file
-/// as words is told in [`shared`](crate::shared).
+/// end this process: abort(3). So the name protects only what its mode protects. While it is open here, this
+/// process cannot map its file as words, under whatever name.
 pub struct NamedSemaphore {
     semaphore: NonNull<libc::sem_t>,
     name: Text,
+    /// The device and the inode of its file.
+    file: (u64, u64),
 }
 
 impl NamedSemaphore {
@@ -37,31 +40,44 @@ impl NamedSemaphore {
     /// # Errors
     ///
     /// `EEXIST` if the name is taken, `EINVAL` for a count above `SEM_VALUE_MAX` and for a name that is
-    /// none, `EACCES`.
+    /// none, `EACCES`; `ENOENT` without /proc, in which it looks up the file.
     pub fn create(name: &str, mode: u32, count: u32) -> Result<Self> {
         let c_name = c_name("sem_open", name)?;
         let flags = libc::O_CREAT | libc::O_EXCL;
+        let semaphores = not_words::semaphores();
         // SAFETY: the name ends with a NUL, and after O_CREAT come a mode and a count, as sem_open wants.
         let semaphore = unsafe { libc::sem_open(c_name.as_ptr(), flags, mode, count) };
-        Self::opened(name, semaphore)
+        Self::opened(name, semaphore, semaphores)
     }
 
     /// Finds the semaphore under `name`: sem_open(3).
     ///
     /// # Errors
     ///
-    /// `ENOENT` if there is none, `EACCES` if it is not ours to use.
+    /// `ENOENT` if there is none, or no /proc, in which it looks up the file; `EACCES` if it is not ours to
+    /// use. Refused if this process has the file mapped as words.
     pub fn open(name: &str) -> Result<Self> {
         let c_name = c_name("sem_open", name)?;
+        let semaphores = not_words::semaphores();
         // SAFETY: the name ends with a NUL, and without O_CREAT nothing comes after the flags.
         let semaphore = unsafe { libc::sem_open(c_name.as_ptr(), 0) };
-        Self::opened(name, semaphore)
+        Self::opened(name, semaphore, semaphores)
     }
 
-    fn opened(name: &str, semaphore: *mut libc::sem_t) -> Result<Self> {
+    fn opened(name: &str, semaphore: *mut libc::sem_t, mut open: Semaphores) -> Result<Self> {
         // SEM_FAILED is NULL.
         let semaphore = NonNull::new(semaphore).ok_or_else(|| failed("sem_open", name))?;
-        Ok(Self { semaphore, name: shown(name) })
+        match not_words::semaphore_at(semaphore.addr().get(), shown(name)) {
+            Ok(file) => {
+                open.push(file);
+                Ok(Self { semaphore, name: shown(name), file })
+            }
+            Err(error) => {
+                // SAFETY: sem_open has just returned it, and nobody else has it.
+                unsafe { libc::sem_close(semaphore.as_ptr()) };
+                Err(error)
+            }
+        }
     }
 
     /// Takes 1 from the count if it is above 0, and says whether it was: sem_trywait(3).
@@ -122,9 +138,12 @@ impl NamedSemaphore {
 
 impl Drop for NamedSemaphore {
     fn drop(&mut self) {
+        let mut open = not_words::semaphores();
         // SAFETY: sem_open has returned it to this value alone: the C library counts how often it is
         // open, so another value of the same name is not affected.
         unsafe { libc::sem_close(self.semaphore.as_ptr()) };
+        let ours = open.iter().position(|it| *it == self.file);
+        ours.map(|it| open.swap_remove(it));
     }
 }
 
@@ -147,18 +166,48 @@ fn c_name(call: &'static str, name: &str) -> Result<CString> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::path::PathBuf;
+
+    /// A name of this process's own, which is removed with this value.
+    pub(crate) struct Unlinked(String);
+
+    impl Unlinked {
+        pub(crate) fn new(what: &str) -> Self {
+            Self(format!("/common-{what}-{}", std::process::id()))
+        }
+
+        pub(crate) fn as_str(&self) -> &str {
+            &self.0
+        }
+
+        /// The semaphore's file, if it is where glibc has it.
+        pub(crate) fn file(&self) -> Option<PathBuf> {
+            let path = PathBuf::from(format!("/dev/shm/sem.{}", &self.0[1..]));
+            if path.exists() {
+                return Some(path);
+            }
+            eprintln!("skipped: the C library does not have it in {}", path.display());
+            None
+        }
+    }
+
+    impl Drop for Unlinked {
+        fn drop(&mut self) {
+            let _ = NamedSemaphore::unlink(&self.0);
+        }
+    }
 
     #[test]
     fn two_openings_are_one_semaphore_and_two_guards() {
-        let name = format!("/common-test-{}", std::process::id());
-        let made = NamedSemaphore::create(&name, 0o600, 1).expect("a new one");
-        let again = NamedSemaphore::create(&name, 0o600, 1).expect_err("it is there");
+        let name = Unlinked::new("test");
+        let made = NamedSemaphore::create(name.as_str(), 0o600, 1).expect("a new one");
+        let again = NamedSemaphore::create(name.as_str(), 0o600, 1).expect_err("it is there");
         assert_eq!(again.errno(), Some(Errno::EEXIST));
-        let found = NamedSemaphore::open(&name).expect("the same");
-        NamedSemaphore::unlink(&name).expect("the name");
-        let gone = NamedSemaphore::open(&name).expect_err("no name").errno();
+        let found = NamedSemaphore::open(name.as_str()).expect("the same");
+        NamedSemaphore::unlink(name.as_str()).expect("the name");
+        let gone = NamedSemaphore::open(name.as_str()).expect_err("no name").errno();
         assert_eq!(gone, Some(Errno::ENOENT));
         assert_eq!(made.try_take(), Ok(true));
         drop(made);

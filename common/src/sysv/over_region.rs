@@ -4,6 +4,7 @@ use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 
 use nix::errno::Errno;
+use nix::sys::mman::ProtFlags;
 
 use super::Segment;
 use super::attachment::Attached;
@@ -34,6 +35,8 @@ impl Segment {
             let size = self.size;
             return Err(refused(format!("{size} bytes at {offset} do not fit into the room")));
         }
+        // The stack keeps its gap to what may be read, from here on.
+        room.protect(offset, self.size, ProtFlags::PROT_READ)?;
         // Not unmapped if the call fails: what is not there any more may be somebody else's by then.
         let room = ManuallyDrop::new(room);
         let place = room.part(offset, self.size);
@@ -75,7 +78,8 @@ mod tests {
         assert_eq!(error.errno(), Some(Errno::EINVAL));
         let room = segment.attach_over(room(3), page, libc::SHM_REMAP).expect("replaced");
         room.store(page, 7);
-        assert_eq!((room.load(0), room.load(page), room.load(2 * page)), (1, 7, 0));
+        room.store(2 * page, 8);
+        assert_eq!((room.load(0), room.load(page), room.load(2 * page)), (1, 7, 8));
         let words = segment.attach_words::<ReadOnly>().expect("attached");
         assert_eq!(words[0].load(std::sync::atomic::Ordering::Relaxed), 7);
         assert_eq!(segment.status().expect("status").attached, 2);

@@ -14,8 +14,8 @@ rows! {
     key_zero {
         how: sh("shm-sysv-writer --key 0"), status: 2,
         says: "error: invalid value '0' for '--key <KEY>': 0 is IPC_PRIVATE: it never finds a segment, it always makes a new one; say `private` if you mean that",
-        cause: "to shmget(2), the key 0 is no key but a request for a segment without one",
-        cure: "choose a key from 1 on, or say `--key private` and read the segment by its `--id`",
+        cause: "to shmget(2), 0 is no key but asks for a segment without one",
+        cure: "a key from 1 on, or `--key private`, and read the segment by its `--id`",
     }
     interval_without_unit {
         how: sh("shm-sysv-writer -i 5"), status: 2,
@@ -35,7 +35,7 @@ rows! {
         }),
         program: "shm-sysv-reader",
         says: "error: unexpected argument '--keep' found",
-        cause: "`cargo run -p shm-sysv-reader --keep`: without `--` the option is cargo's",
+        cause: "without `--` the option is cargo's",
         cure: "`cargo run -p shm-sysv-reader -- --keep`",
     }
 }

@@ -60,7 +60,7 @@ rows! {
         }),
         program: "shm-sysv-writer", symptom: "the writer is killed, and the reader goes on with the last count",
         status: 0, says: "count: 77",
-        cause: "the kernel detaches for a process that is gone; the segment stays, as at any end of the writer",
+        cause: "the kernel detaches; the segment stays",
         cure: "start the writer again, with `--join` if it is to count on",
     }
     reader_is_killed {
@@ -84,8 +84,8 @@ rows! {
         }),
         program: "shm-sysv-reader", symptom: "the reader is killed, and its segment stays",
         status: 0, says: "shmctl(IPC_RMID): segment N removed",
-        cause: "a killed reader cannot remove it; the kernel detaches, and the writer goes on",
-        cure: "start the reader again, which removes it at its end, or call `ipcrm -m` with the id that its second line shows",
+        cause: "it could not remove it; the kernel detaches, and the writer goes on",
+        cure: "start the reader again, which removes it at its end, or `ipcrm -m SHMID`: its second line shows the id",
     }
     file_writer_is_killed {
         how: Steps(|| {
@@ -118,7 +118,7 @@ rows! {
         }),
         program: "mmap-file-writer", symptom: "the writer is killed, and the reader goes on with the last count",
         status: 0, says: "count: 77",
-        cause: "the file is a valid record, never half of one; killed earlier, the writer leaves no file at all",
+        cause: "the file is a whole record; killed earlier, the writer leaves no file",
         cure: "start the writer again, with `--join` if it is to count on",
     }
     file_reader_is_killed {
@@ -172,8 +172,8 @@ rows! {
         }),
         program: "shm-sysv-lifecycle", symptom: "the lifecycle is killed, and its segments stay",
         status: 137, says: "shmget: segment N, 25600 bytes, mode 0600, created",
-        cause: "it had made a private one, and in its last steps also one whose key begins with 0x51",
-        cure: "`ipcrm -m` with the id that its line `shmget: segment` shows, or that `ipcs -m` lists with 0 in the column nattch",
+        cause: "a private one, and in its last steps also one whose key begins with 0x51",
+        cure: "`ipcrm -m SHMID`: its line `shmget: segment` shows the id",
     }
 }
 

@@ -21,12 +21,12 @@ rows! {
         how: Steps(|| Some(cut_off("mmap-file-reader"))),
         program: "mmap-file-reader",
         says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; now rm f, or cargo run -p mmap-file-writer -- --force f",
-        cause: "somebody opened the file with `O_TRUNC`, as the C writer and the shell's `>` do; a load from a page behind the end of the file is a SIGBUS",
+        cause: "somebody opened the file with `O_TRUNC`, as the C writer and the shell's `>` do",
     }
     file_system_full_for_a_new_file {
         how: inside(Within::Mounts, FULL, "mmap-file-writer m/f"),
         says: "error: write, m/f: ENOSPC (No space left on device)\n  help: the file system is full: free some room, or name a file on another one",
-        cause: "the file system of the directory `m` is full; the record is written before the file gets its name, so no file is left",
+        cause: "the file system of the directory `m` is full; no file is left",
     }
     file_system_full_for_a_hole {
         listed: false,

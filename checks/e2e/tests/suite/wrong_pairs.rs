@@ -45,7 +45,7 @@ rows! {
         }),
         program: "shm-sysv-reader",
         status: 0, says: "no writer has been here yet, but segment N, which has been removed, is still attached: if a writer counts there, end it and start it again",
-        cause: "an earlier reader ended and removed the segment; the writer goes on in the removed one, which nobody finds, and this reader made a new one (`shmget: ... created`)",
+        cause: "an earlier reader removed the segment; the writer goes on in it, and this reader made a new one",
         cure: "end the writer and start it again; next time, `--keep` for the first reader",
     }
     two_writers {
@@ -69,8 +69,8 @@ rows! {
         }),
         program: "shm-sysv-writer", symptom: "the count falls back to 0 when a second writer starts, and then goes up twice as fast",
         status: ENDED_BY_TEST, says: "shmget: segment N, 68 bytes, mode 0600, created",
-        cause: "both count in the same segment, and a writer without `--join` starts again at 0",
-        cure: "start the second with `--join`; `--exclusive` makes it an error; `ipcs -m -p` shows who was there last",
+        cause: "both count in one segment, and a writer without `--join` starts at 0",
+        cure: "start the second with `--join`; with `--exclusive` it is an error",
     }
     two_readers {
         listed: false,
@@ -107,14 +107,14 @@ rows! {
         }),
         program: "mmap-file-reader",
         status: ENDED_BY_TEST, says: "f has been replaced: the name is another file's now, and the old one is mapped here",
-        cause: "somebody moved another file over it (`mv`, most editors); the count stands still, although a writer of the file runs",
+        cause: "somebody moved another file over it (`mv`, most editors); the count stands still",
         cure: REPLACED,
     }
     writer_is_missing {
         // Elsewhere, a test beside this one may hold a removed segment.
         how: inside(Within::Ipc, "", "shm-sysv-reader --key 5678 -n 1 -i 0s"), status: 0,
         says: "no writer has been here yet; in another terminal: cargo run -p shm-sysv-writer -- --key 0x162e",
-        cause: "the reader came first; until then it shows an empty ip and the count 0", cure: "as it says; then the reader shows the counts",
+        cause: "the reader came first, and shows an empty ip and the count 0", cure: "as it says",
     }
     file_writer_is_missing {
         how: sh("mmap-file-reader f --wait 50ms"),
@@ -134,7 +134,7 @@ rows! {
         }),
         program: "mmap-file-writer",
         status: ENDED_BY_TEST, says: "f has been replaced: the name is another file's now, and the old one is mapped here",
-        cause: "the same under the writer: it goes on in the old file, which nobody finds",
+        cause: "the writer goes on in the old file, which nobody finds",
         cure: REPLACED,
     }
     file_overwritten_under_the_writer {
@@ -148,13 +148,13 @@ rows! {
         }),
         program: "mmap-file-writer",
         status: ENDED_BY_TEST, says: "munmap: unmapped; f has been overwritten or cut off: it has 3 bytes now, and is no record any more",
-        cause: "`echo hi > f` while it runs; what the others show from then on is nonsense, and a store at the wrong moment is a SIGBUS",
+        cause: "`echo hi > f` while it runs; the others show nonsense, and a store at the wrong moment is a SIGBUS",
         cure: "`cargo run -p mmap-file-writer -- --force f` makes a record of it again; next time replace the file by `mv`",
     }
     old_record {
         how: after("mmap-file-writer f -n 3 -i 0s", "mmap-file-reader f -n 1 --wait 0s"), status: 0,
         says: "an old record, changed N ago: nobody has the file open for writing",
-        cause: "a file stays when its writer ends; its last count is shown", cure: "start a writer",
+        cause: "a file stays when its writer ends", cure: "start a writer",
     }
     hostile_text_in_a_file {
         listed: false,

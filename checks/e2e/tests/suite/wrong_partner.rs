@@ -15,7 +15,7 @@ rows! {
         how: Steps(|| Some(on_foreign_segment("shm-sysv-writer", "--key"))),
         program: "shm-sysv-writer",
         says: "error: shmget, segment N: it has 4096 bytes and 68 are wanted: left as it is\n  help: choose another --key; `ipcs -m -p` shows which process created it",
-        cause: "a neighbour's program, or one of another lesson, uses the same key",
+        cause: "another program uses the same key",
     }
     segment_is_there_already {
         how: after("shm-sysv-writer --key 5678 -n 0", "shm-sysv-writer --key 5678 --exclusive"),
@@ -24,7 +24,7 @@ rows! {
     segment_of_another_user_to_the_writer {
         how: inside(Within::Nobody, "shm-sysv-writer --key 5678 -n 0", "sudo -u nobody shm-sysv-writer --key 5678"),
         says: "error: shmctl(IPC_STAT), segment N: EACCES (Permission denied)\n  help: the segment is another user's: `ipcs -m` shows whose; choose another --key",
-        cause: "somebody on this server uses the same key",
+        cause: "somebody else uses the same key",
     }
     segment_of_another_user_cannot_be_removed {
         listed: false,
@@ -50,7 +50,7 @@ rows! {
         status: ENDED_BY_TEST,
         program: "shm-sysv-writer",
         says: "segment N has been removed: no new program finds it by its key",
-        cause: "a reader ended and removed it, as it does without `--keep`; the writer went on counting where nobody sees it",
+        cause: "a reader removed it, as it does without `--keep`; the writer counts on where nobody sees it",
         cure: "start the writer again: it makes a new segment",
     }
     file_is_empty {
@@ -81,7 +81,7 @@ rows! {
     directory_is_missing {
         how: sh("mmap-file-reader nowhere/f"),
         says: "error: open, nowhere/f: ENOENT (No such file or directory)\n  help: its directory does not exist: make it, or check the spelling",
-        cause: "no writer could make the file, so the reader does not wait",
+        cause: "no writer could make the file",
     }
     file_is_missing {
         listed: false,
@@ -100,7 +100,7 @@ rows! {
         status: ENDED_BY_TEST,
         program: "mmap-file-writer",
         says: "munmap: unmapped; f has been removed: only who has it mapped still sees it",
-        cause: "somebody called `rm`; a mapped file stays until it is unmapped, but nobody finds it",
+        cause: "`rm`; a mapped file stays until it is unmapped, but nobody finds it",
         cure: "start the writer again: it makes a new file; then the reader",
     }
 }

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use crate::wrong::How::Steps;
 use crate::wrong::{ENDED_BY_TEST, Folder, Seen, rows, sh};
 
-const ONCE: &str = "nothing is wrong: once is enough, whatever the `--interval`; `kill` (SIGTERM) and a closed terminal (SIGHUP) do the same";
+const ONCE: &str = "nothing is wrong; `kill` (SIGTERM) and a closed terminal (SIGHUP) do the same";
 const HEAD: &str = "in `PROGRAM | head -n 1`, the program ends without a message";
 const QUIETLY: &str = "nothing is wrong: this is the usual end of a pipeline";
 
@@ -31,7 +31,7 @@ rows! {
         }),
         program: "shm-sysv-writer",
         status: 130, says: "stopped by SIGINT",
-        cause: "the segment is detached and stays, as at the end of the count", cure: ONCE,
+        cause: "the segment is detached and stays", cure: ONCE,
     }
     ctrl_c_in_the_reader {
         how: Steps(|| {
@@ -42,7 +42,7 @@ rows! {
         }),
         program: "shm-sysv-reader",
         status: 130, says: "stopped by SIGINT",
-        cause: "the segment is detached and removed, as at the end; with `--keep` it stays", cure: ONCE,
+        cause: "the segment is detached and removed; with `--keep` it stays", cure: ONCE,
     }
     ctrl_c_in_the_fork_demo {
         how: Steps(|| Some(stopped("mmap-fork-demo", &["--delay", "1h"], "Child wrote", || {}))),

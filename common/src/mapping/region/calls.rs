@@ -1,20 +1,98 @@
 //! What may be done to the pages of a [`Region`] while they are mapped.
 
 use std::fs::File;
+use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroUsize;
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::sys::mman::{
-    MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mlock, mmap, mremap, msync,
+    MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mlock, mmap, mprotect, mremap,
+    msync,
 };
 use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
 use super::{Region, failed, regular, whole_pages};
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Refusal, Result, errno_of};
 use crate::mapping::Area;
-use crate::proc::page_size;
+use crate::proc::{is_single_threaded, maps, page_size};
 
 impl Region {
+    /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have. Refused if the
+    /// stack has grown up to the region, which has no rights then.
+    ///
+    /// # Panics
+    ///
+    /// If the bytes lie outside; this holds for all methods with an offset and a length.
+    pub fn protect(&self, offset: usize, length: usize, rights: ProtFlags) -> Result<()> {
+        let (start, failed) = (self.part(offset, length), failed("mprotect", offset, length));
+        if rights.contains(ProtFlags::PROT_WRITE) {
+            // For loads alone at first, so that the stack keeps its gap from here on.
+            // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
+            unsafe { mprotect(start, length, ProtFlags::PROT_READ) }.map_err(&failed)?;
+            self.keep_from_the_stack()?;
+        }
+        // SAFETY: as above.
+        unsafe { mprotect(start, length, rights) }.map_err(&failed)?;
+        self.keep_from_the_stack()
+    }
+
+    /// Takes all rights away, and refuses, if the stack begins where the region ends: it would go on into the
+    /// region.
+    ///
+    /// The kernel keeps a gap below the stack where it chooses an address, and where the stack grows towards pages
+    /// that may be accessed. mprotect(2), mremap(2) in place, and what replaces pages ask nothing about it.
+    fn keep_from_the_stack(&self) -> Result<()> {
+        if matches!(self.stack_behind(), Ok(start) if start != Some(self.area.addresses().end)) {
+            return Ok(());
+        }
+        // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
+        let _ = unsafe { mprotect(self.area.start, self.size(), ProtFlags::PROT_NONE) };
+        let refusal = Refusal::Other("the stack may grow into these pages".into());
+        Err(Error::refused("mprotect", "the region", refusal))
+    }
+
+    /// Where the stack of the first thread begins, if nothing is mapped between it and the region.
+    fn stack_behind(&self) -> Result<Option<usize>> {
+        let failed = |it| Error::new("open", "/proc/self/maps", errno_of(&it));
+        let (lines, end) = (maps("self").map_err(failed)?, self.area.addresses().end);
+        let next = lines.iter().find(|it| it.addresses.start >= end);
+        Ok(next.filter(|it| it.name == "[stack]").map(|it| it.addresses.start))
+    }
+
+    /// Unmaps the pages and loads the word at `offset` nevertheless: munmap(2). The load is a SIGSEGV.
+    ///
+    /// # Errors
+    ///
+    /// Refused if this process has more than one thread: another could have mapped something there. And if
+    /// nothing lies between the region and the stack: the kernel would take the load for the stack's growth.
+    ///
+    /// # Panics
+    ///
+    /// If `offset` is no multiple of 4 or lies outside.
+    pub fn load_after_unmap(self, offset: usize) -> Result<u32> {
+        assert!(offset.is_multiple_of(size_of::<u32>()), "{offset} is no multiple of 4");
+        let word: NonNull<u32> = self.part(offset, size_of::<u32>()).cast();
+        let refused = |why: &str| {
+            Err(Error::refused("munmap", "the mapped pages", Refusal::Other(why.into())))
+        };
+        if !is_single_threaded() {
+            return refused("this process has more than one thread");
+        }
+        if self.stack_behind()?.is_some() {
+            return refused("nothing lies between these pages and the stack");
+        }
+        self.area.unmap().map_err(failed("munmap", 0, offset))?;
+        // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, and there is no other
+        // thread that could have mapped anything since. Nor is it where the stack would grow. So it faults, which
+        // ends the process.
+        Ok(unsafe { word.as_ptr().read_volatile() })
+    }
+
     /// Advises the kernel about `length` bytes from `offset` on: madvise(2).
     ///
     /// # Errors
@@ -92,17 +170,22 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split.
+    /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split or lost. Refused if
+    /// it has grown up to the stack: it has no rights then.
     pub fn resize(&mut self, length: usize) -> Result<()> {
         let failed = |errno| Error::new("mremap", format_args!("{length} bytes"), errno);
         let rounded = whole_pages(length).map_err(failed)?.get();
+        if self.size() == 0 {
+            // For an old size of 0, mremap(2) maps a second time whatever is there.
+            return Err(failed(Errno::EFAULT));
+        }
         let (start, size, may_move) = (self.area.start, self.size(), MRemapFlags::MREMAP_MAYMOVE);
         // SAFETY: the pages are this guard's, which is borrowed mutably here, and it hands out no
         // references: so none is left that points to the old place.
         let moved = unsafe { mremap(start, size, rounded, may_move, None) };
         self.area.start = moved.map_err(failed)?;
         self.area.length = rounded;
-        Ok(())
+        self.keep_from_the_stack()
     }
 
     /// Maps `length` bytes of `file` for loads, in place of the pages at `offset`: mmap(2). With
@@ -112,7 +195,9 @@ impl Region {
     ///
     /// `EEXIST` without `MAP_FIXED`; those of mmap(2). Refused: flags other than `MAP_SHARED`,
     /// `MAP_PRIVATE`, `MAP_FIXED` and `MAP_FIXED_NOREPLACE`, what [`Region::map`] refuses as a
-    /// file, and what consists of huge pages, for which the kernel would replace more than was asked.
+    /// file, and what consists of huge pages, for which the kernel would replace more than was asked; and if the
+    /// stack has grown up to the region. If the kernel refuses a call with `MAP_FIXED`, the region has no pages
+    /// any more: nobody knows how far it has got, so the addresses stay reserved.
     ///
     /// # Panics
     ///
@@ -131,7 +216,7 @@ impl Region {
         if !allowed.contains(flags) {
             return Err(refused("these flags may replace other pages"));
         }
-        regular(file.0)?;
+        let _until_mapped = regular(file.0)?;
         let system = fstatfs(file.0).map_err(|it| Error::new("fstatfs", "the file", it))?;
         if system.filesystem_type() == HUGETLBFS_MAGIC {
             return Err(refused("its huge pages may replace other pages"));
@@ -140,8 +225,14 @@ impl Region {
         let failed = failed("mmap", offset, length);
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
         let (address, rights) = (wanted.addr(), ProtFlags::PROT_READ);
-        // SAFETY: only whole pages of this guard are replaced, and no reference into them is left.
+        // SAFETY: only whole pages of this guard are replaced, and no reference into them is left. If the call
+        // fails, they may be gone: then they are given up.
         let got = unsafe { mmap(Some(address), size, rights, flags, file.0, file.1) };
+        if got.is_err() && flags.contains(MapFlags::MAP_FIXED) {
+            // What is not there any more may be somebody else's by now: neither stored to nor unmapped.
+            let nothing = Area { start: self.area.start, length: 0 };
+            let _ = ManuallyDrop::new(mem::replace(&mut self.area, nothing));
+        }
         let got = got.map_err(&failed)?;
         if got != wanted {
             // Without MAP_FIXED the address is a hint; a kernel before 4.17 does not know
@@ -149,6 +240,6 @@ impl Region {
             drop(Area { start: got, length });
             return Err(failed(Errno::EEXIST));
         }
-        Ok(())
+        self.keep_from_the_stack()
     }
 }

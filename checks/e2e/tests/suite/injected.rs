@@ -175,7 +175,7 @@ fn no_child_outlives_a_parent_that_is_killed() {
         assert!(Instant::now() < deadline, "a writer and two readers, not {children:?}");
     };
     demo.signal(Signal::SIGKILL);
-    children.into_iter().for_each(must_end);
+    children.iter().for_each(|it| must_end(it));
 }
 
 #[test]
@@ -185,15 +185,15 @@ fn a_child_whose_parent_has_died_before_it_asked_for_its_signal_does_not_begin()
     demo.args(["--mechanism", "none", "--for", "1h"]);
     let mut demo = Running::start(demo.env("LD_PRELOAD", shim).env("INJECT", "the parent dies"));
     let line = demo.wait_stderr("child ");
-    must_end(line.strip_prefix("child ").expect("its id").into());
+    must_end(line.strip_prefix("child ").expect("its id"));
     let _ = demo.finish().ended_by(Signal::SIGKILL);
 }
 
 /// Waits until the process has ended, and kills it if it does not.
-fn must_end(pid: String) {
+fn must_end(pid: &str) {
     let deadline = Instant::now() + DEADLINE;
     // Gone, or a zombie that whoever inherited it has not waited for yet.
-    let lives = || common::proc::stat(&pid).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
+    let lives = || common::proc::stat(pid).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
     while lives() {
         if Instant::now() > deadline {
             let _ = kill(Pid::from_raw(pid.parse().expect("a number")), Signal::SIGKILL);

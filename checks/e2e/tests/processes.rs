@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::Counters;
-use common::mapping::Mapping;
+use common::mapping::{Mapping, RecordFile};
 use common::sync::mutex::{Lock, Mutex};
 use common::sync::posix_semaphore::PosixSemaphore;
 use common::sync::record_lock::RecordLock;
@@ -19,10 +19,11 @@ use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
 use nix::sys::signal::{Signal, raise};
+use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 28] = [
+const TESTS: [(&str, Test); 29] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -42,6 +43,7 @@ const TESTS: [(&str, Test); 28] = [
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
     ("a signal that comes before the sleep is not slept over", signal_before_the_sleep),
+    ("only a SIGBUS in the mapping that is watched is explained", sigbus_elsewhere),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
     ("a killed holder's POSIX semaphore stays held", posix_semaphore_of_the_killed),
     ("a copy of its guard gives nothing back", posix_semaphore_inherited),
@@ -469,6 +471,31 @@ fn signal_before_the_sleep(terminal: &mut Terminal) -> Result<(), Stop> {
     while child.is_running()? {
         expect("the child wakes", Instant::now() < deadline);
         terminal.pause(Duration::from_millis(1))?;
+    }
+    Ok(())
+}
+
+fn sigbus_elsewhere(_: &mut Terminal) -> Result<(), Stop> {
+    for unmapped in [false, true] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name| {
+            let path = directory.path().join(name);
+            RecordFile::<ReadWrite>::open_or_create(&path, 0o600, &[0; size_of::<ConnStat>()])
+        };
+        let (watched, cut_off) = (file("watched")?, file("cut off")?);
+        let ended = in_child(|| {
+            let mut watched = Some(watched.map::<SharedConnStat>()?);
+            watched.as_ref().expect("mapped").explain_sigbus("not this one".into())?;
+            if unmapped {
+                // Its addresses are free then, and most likely the next mapping gets them.
+                drop(watched.take());
+            }
+            let other = cut_off.map::<SharedConnStat>()?;
+            std::fs::File::create(directory.path().join("cut off")).expect("cut off");
+            expect("no record", other.load().count == 0);
+            Ok(())
+        })?;
+        expect("it ends as without a watch", ended == Ended::By(Signal::SIGBUS, 0));
     }
     Ok(())
 }

@@ -120,6 +120,14 @@ int linkat(int old_directory, const char *old, int new_directory, const char *ne
     return done;
 }
 
+/* The program itself, and not what it forks. */
+static pid_t program;
+
+__attribute__((constructor)) static void begin(void)
+{
+    program = getpid();
+}
+
 /* The parent is killed before its child could ask to go with it. Tells the test which child it is. */
 int prctl(int option, ...)
 {
@@ -128,10 +136,11 @@ int prctl(int option, ...)
     unsigned long argument = va_arg(arguments, unsigned long);
     va_end(arguments);
     if (injected("the parent dies") && option == PR_SET_PDEATHSIG) {
-        pid_t parent = getppid();
         dprintf(STDERR_FILENO, "child %d\n", (int)getpid());
-        kill(parent, SIGKILL);
-        while (getppid() == parent)
+        /* Another child may have killed it: then whoever is the parent now is left alone. */
+        if (getppid() == program)
+            kill(program, SIGKILL);
+        while (getppid() == program)
             sched_yield();
     }
     return REAL("prctl", int, ...)(option, argument, 0UL, 0UL, 0UL);

@@ -2,6 +2,7 @@
 //! programs, steps in between. See `checks/e2e/shims/inject.c`.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -9,7 +10,7 @@ use std::time::Instant;
 
 use common::sysv::Segment;
 use e2e::{DEADLINE, Outcome, Running, TestKey, program, start};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 /// The compiled library; `None`, after a message, without a C compiler.
@@ -162,9 +163,10 @@ fn an_error_in_the_middle_leaves_no_segment() {
 
 #[test]
 fn no_child_outlives_a_parent_that_is_killed() {
-    let demo = start("race-demo", ["--mechanism", "none", "--for", "1h"]);
+    let demo = Running::start(&mut demo_in_a_group());
     let deadline = Instant::now() + DEADLINE;
     let pid = demo.pid();
+    let _group = Group(pid);
     let children = loop {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.expect("a kernel that lists children");
@@ -181,24 +183,37 @@ fn no_child_outlives_a_parent_that_is_killed() {
 #[test]
 fn a_child_whose_parent_has_died_before_it_asked_for_its_signal_does_not_begin() {
     let Some(shim) = shim() else { return };
-    let mut demo = program("race-demo");
-    demo.args(["--mechanism", "none", "--for", "1h"]);
+    let mut demo = demo_in_a_group();
     let mut demo = Running::start(demo.env("LD_PRELOAD", shim).env("INJECT", "the parent dies"));
+    let _group = Group(demo.pid());
     let line = demo.wait_stderr("child ");
     must_end(line.strip_prefix("child ").expect("its id"));
     let _ = demo.finish().ended_by(Signal::SIGKILL);
 }
 
-/// Waits until the process has ended, and kills it if it does not.
+/// race-demo, in a process group of its own.
+fn demo_in_a_group() -> Command {
+    let mut demo = program("race-demo");
+    demo.args(["--mechanism", "none", "--for", "1h"]).process_group(0);
+    demo
+}
+
+/// A process group, of which nothing is left however the test ends.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = killpg(self.0, Signal::SIGKILL);
+    }
+}
+
+/// Waits until the process has ended.
 fn must_end(pid: &str) {
     let deadline = Instant::now() + DEADLINE;
     // Gone, or a zombie that whoever inherited it has not waited for yet.
     let lives = || common::proc::stat(pid).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
     while lives() {
-        if Instant::now() > deadline {
-            let _ = kill(Pid::from_raw(pid.parse().expect("a number")), Signal::SIGKILL);
-            panic!("child {pid} goes on");
-        }
+        assert!(Instant::now() < deadline, "child {pid} goes on");
         std::thread::yield_now();
     }
 }

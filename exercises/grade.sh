@@ -9,6 +9,10 @@ tests_of() {
     sed -n '/^mod tests {/,$p' "$1"
 }
 
+for name in "$@"; do
+    [ -f "exercises/$name.rs" ] || { echo "no exercise has the name $name: see info.toml" >&2; exit 2; }
+done
+
 total=$# solved=0
 for name in "$@"; do
     if [ "$(tests_of "exercises/$name.rs")" != "$(tests_of "solutions/$name.rs")" ]; then

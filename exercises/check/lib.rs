@@ -10,8 +10,11 @@
 //! | [`stop_here`] | a place at which the process stands still until the test lets it go on |
 //! | [`Process::step_through`] | the student's code, one machine instruction at a time: ptrace(2) |
 //! | [`Process::steps`] | the same up to a certain instruction, where another process then comes in between |
+//! | [`Process::system_calls`] | the same up to the beginning or the end of a certain system call |
 //! | [`Process::settles`] | whether it sleeps in a system call or has ended |
 //! | [`child_stores`] | a forked child that does nothing but store |
+//! | [`in_all_orders`] | the student's code in all orders that Rust's memory model allows: loom |
+//! | [`SharedU32`], [`Store`], [`fence`], [`futex`] | a word of `common`'s that loom can take over |
 //! | [`ipc_stat`], [`ipc_set`] | shmctl(2) |
 //! | [`stray_store`] | a store that asks nobody for the right to it |
 //! | [`pthread`] | a robust mutex, as bare as in C |
@@ -39,6 +42,7 @@
 mod descriptors;
 mod fork;
 mod memory;
+mod model;
 mod process;
 pub mod pthread;
 mod settle;
@@ -49,8 +53,14 @@ mod watchdog;
 pub use descriptors::{receive_descriptors, send_descriptors};
 pub use fork::child_stores;
 pub use memory::{Directory, Lab, OwnKey, attach};
+#[doc(hidden)]
+pub use model::{Model, Modelled};
+pub use model::{SharedU32, Store, alone, fence, futex};
 pub use process::{Ended, Process, argument, given, role, stop_here};
 pub use settle::Now;
 pub use step::{Reached, one_step_at_a_time};
 pub use sysv::{Permissions, ipc_set, ipc_stat, stray_store};
 pub use watchdog::{at_the_bite, watchdog};
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::sysv::{Attachment, Key, Segment};
-use common::{ReadWrite, SharedMemory};
+use common::{ReadWrite, SharedMemory, Writer};
 
 use crate::process::{Process, argument};
 use crate::watchdog;
@@ -40,6 +40,12 @@ impl<T: SharedMemory> Lab<T> {
         let shared = segment.attach();
         segment.remove().expect("marked for destruction");
         Self { shared: shared.expect("attached"), id: segment.id() }
+    }
+
+    /// The memory, which stays attached as long as this process lives.
+    #[must_use]
+    pub fn for_ever(self) -> Writer<'static, T> {
+        Box::leak(Box::new(self)).shared.writer()
     }
 
     /// Its shmid, for a program that is none of ours.

@@ -2,9 +2,12 @@
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill, raise};
@@ -72,7 +75,7 @@ impl std::error::Error for Ended {}
 #[derive(Debug)]
 pub struct Process {
     pub(crate) pid: Pid,
-    /// The thread that is traced: it must be waited for before its process.
+    /// The thread that is traced, from its first step on.
     pub(crate) traced: Option<Pid>,
     pub(crate) ended: Option<Ended>,
 }
@@ -151,11 +154,20 @@ impl Process {
             return;
         }
         let _ = kill(self.pid, Signal::SIGKILL);
-        if let Some(thread) = self.traced.take() {
-            let gone = |it| matches!(it, WaitStatus::Signaled(..) | WaitStatus::Exited(..));
-            while waitpid(thread, Some(WaitPidFlag::__WALL)).is_ok_and(|it| !gone(it)) {}
+        // A traced thread must be waited for before its process. Before the first step nobody but itself
+        // knows which one that is.
+        while self.wait(WaitPidFlag::WNOHANG).is_none() {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten();
+            for task in tasks.flatten() {
+                let Ok(thread) = task.file_name().to_string_lossy().parse() else { continue };
+                if thread != self.pid.as_raw() {
+                    let flags = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
+                    let _ = waitpid(Pid::from_raw(thread), Some(flags));
+                }
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-        self.end();
+        self.traced = None;
     }
 
     fn wait(&mut self, flags: WaitPidFlag) -> Option<Ended> {

@@ -46,7 +46,7 @@ pub fn one_step_at_a_time(work: impl FnOnce()) {
 /// What a process has come to that is stepped through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reached {
-    /// One more instruction is done.
+    /// One more instruction is done, or one more half of a system call.
     Instruction,
     /// The end of what it calls [`one_step_at_a_time`]. It runs on from there.
     End,
@@ -94,6 +94,27 @@ impl Process {
         Ok(Reached::Instruction)
     }
 
+    /// The same, but up to the beginning or the end of its system call: 1 is the beginning of the first
+    /// one, 2 its end, and so on. For code that others see only by its system calls, this is every point.
+    ///
+    /// # Errors
+    ///
+    /// How it has ended on the way.
+    ///
+    /// # Panics
+    ///
+    /// As [`Process::step_through`].
+    pub fn system_calls(&mut self, number: u32) -> Result<Reached, Ended> {
+        for _ in 0..number {
+            let thread = self.traced_thread()?;
+            ptrace::syscall(thread, None).expect("it stands still");
+            if self.reached(thread, None)? == Reached::End {
+                return Ok(Reached::End);
+            }
+        }
+        Ok(Reached::Instruction)
+    }
+
     /// Has it run one instruction after the other until it sleeps in the system call with the number
     /// `syscall`, or comes to its end, and says how many there were. [`Reached::Instruction`] if neither
     /// has come after `most`. After [`Reached::Sleep`] it can only be killed.
@@ -135,18 +156,22 @@ impl Process {
     }
 
     fn begin_step(&mut self) -> Result<Pid, Ended> {
-        let thread = match self.traced {
-            Some(thread) => thread,
-            None => {
-                refuse_where_atomics_never_succeed();
-                let thread = self.until_traced()?;
-                self.traced = Some(thread);
-                thread
-            }
-        };
+        if self.traced.is_none() {
+            refuse_where_atomics_never_succeed();
+        }
+        let thread = self.traced_thread()?;
         if let Err(errno) = ptrace::step(thread, None) {
             panic!("ptrace(PTRACE_SINGLESTEP): {errno}: this machine cannot do it");
         }
+        Ok(thread)
+    }
+
+    fn traced_thread(&mut self) -> Result<Pid, Ended> {
+        let thread = match self.traced {
+            Some(thread) => thread,
+            None => self.until_traced()?,
+        };
+        self.traced = Some(thread);
         Ok(thread)
     }
 

@@ -7,7 +7,9 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use common::{SharedU32, Writer, shared_record};
+use common::{Writer, shared_record};
+// `lab`'s words are those of `common`; a test can have loom run them in all orders.
+use lab::{SharedU32, Store as _};
 
 shared_record! {
     pub struct Slots {
@@ -32,6 +34,7 @@ fn snapshot(slots: &Slots) -> [u32; 4] {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Slots>::new();
     for number in 1..=3 {
         publish(lab.shared.writer(), [number; 4]);
@@ -85,5 +88,21 @@ mod tests {
     fn from_slot_1() {
         let _dog = lab::watchdog(60, "your code does not come to an end");
         at_every_instruction_there_is_a_whole_record(1);
+    }
+
+    /// loom tries all that Rust's memory model allows, also what your processor never does.
+    #[test]
+    fn on_any_processor_the_words_come_before_their_slot() {
+        let _dog = lab::watchdog(60, "your code does not come to an end");
+        let slots = Lab::<Slots>::new().for_ever();
+        lab::in_all_orders!([&*slots], {
+            let reader = loom::thread::spawn(move || snapshot(&slots));
+            publish(slots, [2; 4]);
+            let seen = reader.join().expect("the reader returns");
+            assert!(
+                seen == [0; 4] || seen == [2; 4],
+                "on a processor that exchanges loads or stores, a reader gets {seen:?}"
+            );
+        });
     }
 }

@@ -5,8 +5,9 @@
 
 #![forbid(unsafe_code)]
 
-use common::{SharedText, SharedU32, Writer, shared_record};
-use lab::pthread;
+use common::{SharedText, Writer, shared_record};
+// `lab`'s words are those of `common`; a test can have loom run them in all orders.
+use lab::{SharedU32, Store as _, fence, pthread};
 
 const ENTRIES: usize = 16;
 /// In `state`: the entry has a name and a value. An empty name is a name.
@@ -60,7 +61,7 @@ fn get(directory: &Directory, name: &str) -> Option<Value> {
 fn set(directory: Writer<'_, Directory>, name: &str, value: Value) -> Result<(), Refused> {
     // TODO: one store to `state` must change the entry from old to new. What has to be there before it, and in
     // what place does it disturb nobody?
-    let _ = (directory, USED, SECOND, CHANGE);
+    let _ = (directory, USED, SECOND, CHANGE, fence);
     todo!("set {name:?} to {value:?}")
 }
 
@@ -98,6 +99,7 @@ fn open(directory: Writer<'_, Directory>) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Directory>::new();
     let directory = lab.shared.writer();
     open(directory);
@@ -459,5 +461,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// loom tries all that Rust's memory model allows, also what your processor never does.
+    #[test]
+    fn reader_and_writer_may_run_on_any_processor() {
+        let _dog = lab::watchdog(120, "does `get` wait for a writer?");
+        let directory = new().for_ever();
+        lab::in_all_orders!([&directory.entries[0].state, &directory.entries[0].values], {
+            assert_eq!(set(directory, "name", [1, 1]), Ok(()), "there is room");
+            let writer = loom::thread::spawn(move || two_more_values(directory));
+            let seen = get(&directory, "name");
+            assert!(
+                matches!(seen, None | Some([1, 1] | [2, 2] | [3, 3])),
+                "on a processor that exchanges loads or stores, `get` returns {seen:?}"
+            );
+            writer.join().expect("it is set");
+        });
     }
 }

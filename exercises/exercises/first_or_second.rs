@@ -31,6 +31,7 @@ fn make_or_find(key: Key, size: usize, meanwhile: impl Fn()) -> Result<(Segment,
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let own = lab::OwnKey::new();
     let [one, two] = [(); 2].map(|()| make_or_find(own.key(), 68, || ()).expect("a segment").1);
     println!("Nobody was there, and we came {one:?}. The second time we came {two:?}.");

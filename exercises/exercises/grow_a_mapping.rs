@@ -129,16 +129,16 @@ mod tests {
         assert!(pages == 4, "4 pages are mapped here, and growing to at least 2 leaves {pages}");
     }
 
-    /// This process grows the buffer to 4 pages after one machine instruction of the other one's `grow`; and again,
-    /// after 50 more; and so on, up to its end.
+    /// This process grows the buffer to 4 pages at the beginning of the first system call in the other one's `grow`;
+    /// and again, at its end; and so on. Nobody sees more of `grow` than its system calls.
     #[test]
     fn two_grow_at_once() {
         let _dog = lab::watchdog(120, "the other process does not end");
-        for instruction in (1..).step_by(50) {
+        for half in 1.. {
             let buffer = buffer();
             let memory = buffer.memory.try_clone().expect("a descriptor").into();
             let mut other = Process::start_with("other in steps", &[], memory);
-            let reached = other.steps(instruction).expect("it is on its way");
+            let reached = other.system_calls(half).expect("it is on its way");
             if reached == Reached::End {
                 break;
             }
@@ -147,7 +147,8 @@ mod tests {
             let pages = buffer.memory.metadata().expect("fstat").len() / page_size() as u64;
             assert!(
                 pages == 4,
-                "others added pages after instruction {instruction} of `grow`: there were 4, and it leaves {pages}"
+                "others added pages in the middle of `grow`, at its system call {}: there were 4, and it leaves {pages}",
+                half.div_ceil(2)
             );
         }
     }

@@ -50,6 +50,7 @@ fn stat(pid: i32) -> Option<Stat> {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let me = Owner::me();
     let state = stat(me.pid).map_or('X', |it| it.state);
     println!("{me:?}, state {state}, lives: {}", me.lives());

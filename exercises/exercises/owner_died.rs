@@ -57,6 +57,7 @@ fn sum(bank: &Bank) -> u32 {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Bank>::new();
     let bank = lab.shared.writer();
     open(bank);

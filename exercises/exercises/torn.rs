@@ -6,9 +6,10 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::fence;
 
-use common::{SharedU32, Writer, shared_record};
+use common::{Writer, shared_record};
+// `lab`'s words are those of `common`; a test can have loom run them in all orders.
+use lab::{SharedU32, Store as _, fence};
 
 shared_record! {
     pub struct Record {
@@ -45,6 +46,7 @@ fn snapshot(record: &Record, before_word: impl Fn(usize)) -> Option<[u32; 4]> {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Record>::new();
     publish(lab.shared.writer(), [1; 4], |_| ());
     publish(lab.shared.writer(), [2; 4], |index| {
@@ -135,5 +137,21 @@ mod tests {
             "the next one has published, and the reader gets {:?}",
             now(&lab)
         );
+    }
+
+    /// loom tries all that Rust's memory model allows, also what your processor never does.
+    #[test]
+    fn reader_and_writer_may_run_on_any_processor() {
+        let _dog = lab::watchdog(60, "does `snapshot` wait for the writer?");
+        let record = Lab::<Record>::new().for_ever();
+        lab::in_all_orders!([&*record], {
+            let reader = loom::thread::spawn(move || snapshot(&record, |_| ()));
+            publish(record, [2; 4], |_| ());
+            let seen = reader.join().expect("the reader returns");
+            assert!(
+                matches!(seen, None | Some([0, 0, 0, 0] | [2, 2, 2, 2])),
+                "on a processor that exchanges loads or stores, the reader takes {seen:?} for a record"
+            );
+        });
     }
 }

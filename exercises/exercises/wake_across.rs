@@ -37,6 +37,7 @@ fn open(door: Writer<'_, Door>) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Door>::new();
     open(lab.shared.writer());
     // It returns at once: the word is not 0.

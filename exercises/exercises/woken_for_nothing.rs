@@ -29,6 +29,7 @@ fn take(shelf: Writer<'_, Shelf>, mut wait: impl FnMut()) -> u32 {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Shelf>::new();
     let shelf = lab.shared.writer();
     let left = take(shelf, || shelf.field(|it| &it.loaves).store(3, Relaxed));

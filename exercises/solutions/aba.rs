@@ -64,6 +64,7 @@ fn fill(free: Writer<'_, Free>) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Free>::new();
     let free = lab.shared.writer();
     fill(free);

@@ -43,6 +43,7 @@ fn change(counter: Writer<'_, Counter>, count: u32) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Counter>::new();
     change(lab.shared.writer(), 7);
     println!("It was 6, and now it is {}.", next(&lab.shared, 6));
@@ -126,7 +127,7 @@ mod tests {
             let reached = reader.run_on(libc::SYS_futex).expect("the reader goes on");
             assert!(
                 reached == Reached::End,
-                "the change came after instruction {instruction}, and the reader sleeps, for ever"
+                "the change came after instruction {instruction}, and the reader goes to sleep all the same"
             );
             assert_eq!(reader.end(), Ended::Exited(0));
         }

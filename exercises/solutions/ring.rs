@@ -56,6 +56,7 @@ impl Ring {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let ring = Ring::default();
     let room: Vec<bool> = (1..=5).map(|message| ring.put(message)).collect();
     println!("Room for five messages in four places: {room:?}. The oldest is {:?}.", ring.take());
@@ -78,11 +79,13 @@ mod tests {
 
     impl Place {
         pub(super) fn load(&self, _: Ordering) -> u32 {
-            self.watched.with(|_| self.message.load(Ordering::Relaxed))
+            lab::alone(|| self.watched.with(|_| self.message.load(Ordering::Relaxed)))
         }
 
         pub(super) fn store(&self, message: u32, _: Ordering) {
-            self.watched.with_mut(|_| self.message.store(message, Ordering::Relaxed));
+            lab::alone(|| {
+                self.watched.with_mut(|_| self.message.store(message, Ordering::Relaxed));
+            });
         }
     }
 

@@ -66,6 +66,7 @@ fn remove(id: i32) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let id = create();
     let before = is_ready(id);
     initialise(id);

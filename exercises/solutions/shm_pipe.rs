@@ -11,8 +11,9 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use common::sync::futex;
-use common::{SharedU32, Writer, shared_record};
+use common::{Writer, shared_record};
+// `lab`'s words are those of `common`; a test can have loom run them in all orders.
+use lab::{SharedU32, Store as _, futex};
 
 const ROOM: u32 = 256;
 /// In `put`, beside the number: nothing more will be put in.
@@ -104,6 +105,7 @@ fn wake(word: &SharedU32) {
 }
 
 fn main() {
+    let _dog = lab::watchdog(10, "main does not come to an end");
     let lab = lab::Lab::<Pipe>::new();
     send(lab.shared.writer(), b"through shared memory");
     close(lab.shared.writer());
@@ -246,7 +248,10 @@ mod tests {
         let lab = Lab::<Pipe>::new();
         begin(&lab);
         let mut sleeper = lab.start(sleeper);
-        assert!(sleeper.settles(libc::SYS_futex) == Now::Asleep, "it has to wait, so it sleeps");
+        assert!(
+            sleeper.settles(libc::SYS_futex) == Now::Asleep,
+            "it has to wait, and does not sleep"
+        );
         let mut changer = lab.start(changer);
         let stepped = changer.step_through(|_| {
             sleeper.settles(libc::SYS_futex);
@@ -308,7 +313,10 @@ mod tests {
         let _dog = lab::watchdog(15, "the receiver neither sleeps nor ends");
         let lab = Lab::<Pipe>::new();
         let mut receiver = lab.start("receiver of one");
-        assert!(receiver.settles(libc::SYS_futex) == Now::Asleep, "it has to wait, so it sleeps");
+        assert!(
+            receiver.settles(libc::SYS_futex) == Now::Asleep,
+            "it has to wait, and does not sleep"
+        );
         wake(&lab.shared.put);
         let now = receiver.settles(libc::SYS_futex);
         assert!(now == Now::Asleep, "it was woken for nothing, and does not sleep again: {now:?}");
@@ -406,5 +414,38 @@ mod tests {
         if let Err(what) = both_end(&lab, &mut sender, &mut receiver) {
             panic!("{what}");
         }
+    }
+
+    /// loom tries all that Rust's memory model allows, also what your processor never does. It also sees to it
+    /// that nobody stores into a place while another may still be loading it.
+    #[test]
+    fn on_any_processor_a_byte_is_there_when_its_number_is() {
+        let _dog = lab::watchdog(60, "somebody waits for ever");
+        let pipe = Lab::<Pipe>::new().for_ever();
+        lab::in_all_orders!([&pipe.put, &pipe.taken] watched [&pipe.places[0]], {
+            let receiver = loom::thread::spawn(move || {
+                let mut byte = [0];
+                (receive(pipe, &mut byte), byte)
+            });
+            send(pipe, &[7]);
+            close(pipe);
+            let received = receiver.join().expect("it returns");
+            assert!(received == (1, [7]), "7 is sent, and these arrive: {received:?}");
+        });
+    }
+
+    #[test]
+    fn on_any_processor_a_place_is_free_when_its_number_is() {
+        let _dog = lab::watchdog(60, "somebody waits for ever");
+        let pipe = Lab::<Pipe>::new().for_ever();
+        lab::in_all_orders!([&pipe.put, &pipe.taken] watched [&pipe.places[0]], {
+            // It is full.
+            pipe.field(|it| &it.put).store(ROOM, Relaxed);
+            let sender = loom::thread::spawn(move || send(pipe, &[7]));
+            let mut byte = [9];
+            let length = receive(pipe, &mut byte);
+            assert!(length == 1 && byte == [0], "a 0 is the oldest: {length} bytes, {byte:?}");
+            sender.join().expect("it returns");
+        });
     }
 }

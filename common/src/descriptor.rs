@@ -137,7 +137,7 @@ pub fn receive(socket: &UnixStream) -> Result<File> {
         }
     };
     let received = received.map_err(|errno| Error::new("recvmsg", "a descriptor", errno))?;
-    let mut descriptors = descriptors(&control, message.msg_controllen);
+    let mut descriptors = descriptors(&control);
     let why = match (received, descriptors.pop(), descriptors.is_empty()) {
         (0, ..) => "the other side has closed the connection",
         (_, Some(file), true) => return Ok(File::from(file)),
@@ -147,12 +147,12 @@ pub fn receive(socket: &UnixStream) -> Result<File> {
     Err(Error::refused("recvmsg", "a descriptor", Refusal::Other(why.into())))
 }
 
-/// The descriptors that recvmsg(2) has opened, `length` bytes of control message. Nobody else has them.
-fn descriptors(control: &Control<MOST>, length: usize) -> Vec<OwnedFd> {
+/// The descriptors that recvmsg(2) has opened. Nobody else has them.
+fn descriptors(control: &Control<MOST>) -> Vec<OwnedFd> {
     let Control { header, descriptors } = control;
-    // Without a control message the kernel says length 0 and leaves the header as it was.
+    // Without a control message the kernel leaves the header as it was: of no level and no type.
     let is_rights = (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS);
-    if length < HEADER || !is_rights {
+    if !is_rights {
         return Vec::new();
     }
     let bytes = header.cmsg_len.saturating_sub(HEADER);
@@ -167,6 +167,7 @@ fn descriptors(control: &Control<MOST>, length: usize) -> Vec<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::c_int;
     use std::io::{Read as _, Write as _};
 
     fn pair() -> (UnixStream, UnixStream, File) {
@@ -209,5 +210,21 @@ mod tests {
         let (one, _other, _reader) = pair();
         let peer = peer(&one).expect("a peer");
         assert_eq!(peer.pid.cast_unsigned(), std::process::id());
+    }
+
+    #[test]
+    fn what_else_a_control_message_holds_is_no_descriptor() {
+        let (one, other) = UnixStream::pair().expect("sockets");
+        let on: c_int = 1;
+        // SAFETY: the pointer is to an int, as SO_PASSCRED wants it, which outlives the call.
+        let done = unsafe {
+            let (level, name) = (libc::SOL_SOCKET, libc::SO_PASSCRED);
+            libc::setsockopt(other.as_raw_fd(), level, name, (&raw const on).cast(), 4)
+        };
+        assert_eq!(done, 0);
+        // It comes with the sender's pid, uid and gid: three numbers.
+        (&one).write_all(&[0]).expect("a byte");
+        let error = receive(&other).expect_err("refused").to_string();
+        assert!(error.contains("without a descriptor"), "{error}");
     }
 }

@@ -201,3 +201,65 @@ impl Drop for Area {
         let _ = self.munmap();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+    use std::path::{Path, PathBuf};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+    use crate::{ReadOnly, Refusal};
+
+    /// A directory that goes with all that is in it.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("{test}-{}", std::process::id()));
+            fs::create_dir(&path).expect("a directory");
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn what_is_no_regular_file_is_refused_by_its_kind() {
+        let directory = Directory::new("kinds");
+        let (fifo, socket) = (directory.0.join("fifo"), directory.0.join("socket"));
+        mkfifo(&fifo, Mode::S_IRUSR).expect("a FIFO");
+        let _listener = UnixListener::bind(&socket).expect("a socket");
+        for (path, kind) in [
+            (directory.0.as_path(), "directory"),
+            (&fifo, "FIFO"),
+            (&socket, "socket"),
+            (Path::new("/dev/null"), "device"),
+        ] {
+            let error = RecordFile::<ReadOnly>::open_any(path).expect_err(kind);
+            assert_eq!(error.refusal(), Some(&Refusal::Kind(kind)));
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn a_record_is_awaited_where_one_can_still_be_made() {
+        let directory = Directory::new("awaited");
+        let file = directory.0.join("file");
+        assert!(is_awaited(&file), "not there yet");
+        fs::write(&file, []).expect("a file");
+        assert!(is_awaited(&file), "empty, as C leaves it");
+        fs::write(&file, [1]).expect("a file");
+        assert!(!is_awaited(&file), "something else");
+        assert!(!is_awaited(&directory.0.join("none").join("file")), "no directory");
+        assert!(!is_awaited(&directory.0), "a directory");
+    }
+}

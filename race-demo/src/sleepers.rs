@@ -46,3 +46,26 @@ fn asleep(pid: Pid) -> Option<u64> {
     field("State:")?.starts_with('S').then_some(())?;
     field("voluntary_ctxt_switches:")?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn who_sleeps_does_so_for_as_long_as_the_silence_before_it_counts() {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let mut child = Command::new("sleep").arg("3600").spawn().expect("sleep of coreutils");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let (mut sleepers, start) = (Sleepers::default(), Instant::now());
+        while !sleepers.sleep_on([pid].into_iter()) && start.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let silent = start.elapsed();
+        child.kill().expect("ours");
+        child.wait().expect("ours");
+        assert!((SILENCE..PATIENCE).contains(&silent), "{silent:?}");
+    }
+}

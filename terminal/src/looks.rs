@@ -79,7 +79,9 @@ impl<'a> Looks<'a> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::time::Duration;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use common::ReadWrite;
     use common::mapping::Mapping;
@@ -127,7 +129,10 @@ mod tests {
         let mut other = ConnStat::new([10, 0, 0, 1].into());
         other.count = 1;
         shared.writer().store(&other);
-        assert_eq!(looks.next(&mut terminal, || Ok(true)).expect("a look"), Some(other));
+        // Company for a while: who does not see the change must not look for ever.
+        let asked = Cell::new(0);
+        let company = || Ok(asked.replace(asked.get() + 1) < 100);
+        assert_eq!(looks.next(&mut terminal, company).expect("a look"), Some(other));
     }
 
     #[test]
@@ -143,5 +148,25 @@ mod tests {
         let comes = || Ok(asked.replace(asked.get() + 1) == 3);
         assert_eq!(looks.next(&mut terminal, comes).expect("the end"), None);
         assert_eq!(asked.get(), 5);
+    }
+
+    #[test]
+    fn the_first_look_is_at_once_and_the_others_an_interval_apart() {
+        let looks = |interval, ticks: u32| {
+            let args = LookArgs { ticks: Some(ticks), interval, follow: false };
+            let mut terminal = Terminal::new().expect("signals");
+            let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous().expect("pages");
+            let mut looks = Looks::at(&shared, &args);
+            let start = Instant::now();
+            for _ in 0..ticks {
+                looks.next(&mut terminal, || Ok(true)).expect("a look").expect("not the last");
+            }
+            start.elapsed()
+        };
+        let interval = Duration::from_millis(20);
+        assert!(looks(interval, 3) >= 2 * interval);
+        let (done, returned) = mpsc::channel();
+        thread::spawn(move || done.send(looks(Duration::from_secs(3600), 1)));
+        returned.recv_timeout(Duration::from_secs(60)).expect("no hour before the first");
     }
 }

@@ -5,13 +5,17 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int injected(const char *what)
@@ -65,7 +69,13 @@ int semop(int id, struct sembuf *operations, size_t count)
     return REAL("semop", int, struct sembuf *, size_t)(id, operations, count);
 }
 
-/* A file system that knows no files without a name. */
+static int is_record(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    return name != NULL && strcmp(name, "/record") == 0;
+}
+
+/* A file system that knows no files without a name; and what may have become of the file before it is opened. */
 int open(const char *path, int flags, ...)
 {
     va_list arguments;
@@ -76,19 +86,81 @@ int open(const char *path, int flags, ...)
         errno = EOPNOTSUPP;
         return -1;
     }
+    /* The file was a regular one a moment ago. */
+    if (injected("a FIFO takes its place") && is_record(path)) {
+        unlink(path);
+        mkfifo(path, 0600);
+    }
+    static int tries;
+    if (is_record(path) && (injected("a lease for good") || (injected("a lease for a moment") && ++tries < 3))) {
+        errno = EAGAIN;
+        return -1;
+    }
     return REAL("open", const char *, int, ...)(path, flags, mode);
 }
 
-/* Another writer has counted to 5 as soon as the new file has its name. */
+static void count_to_5(const char *path, int flags)
+{
+    int record[17] = { 5 }, file = REAL("open", const char *, int, ...)(path, O_WRONLY | flags, 0644);
+    if (file < 0 || write(file, record, sizeof record) != sizeof record)
+        abort();
+    close(file);
+}
+
+/* Another writer has counted to 5 as soon as the new file has its name, or a moment before, once. */
 int linkat(int old_directory, const char *old, int new_directory, const char *new, int flags)
 {
+    static int there;
+    if (injected("another file is faster") && !there++)
+        count_to_5(new, O_CREAT | O_EXCL);
     int done = REAL("linkat", int, const char *, int, const char *, int)(
         old_directory, old, new_directory, new, flags);
-    if (injected("another writer is faster") && done == 0) {
-        int count = 5, file = REAL("open", const char *, int, ...)(new, O_WRONLY, 0);
-        if (file < 0 || write(file, &count, sizeof count) != sizeof count)
-            abort();
-        close(file);
+    if (injected("another writer is faster") && done == 0)
+        count_to_5(new, 0);
+    return done;
+}
+
+/* The program itself, and not what it forks. */
+static pid_t program;
+
+__attribute__((constructor)) static void begin(void)
+{
+    program = getpid();
+}
+
+/* The parent is killed before its child could ask to go with it. Tells the test which child it is. */
+int prctl(int option, ...)
+{
+    va_list arguments;
+    va_start(arguments, option);
+    unsigned long argument = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    if (injected("the parent dies") && option == PR_SET_PDEATHSIG) {
+        dprintf(STDERR_FILENO, "child %d\n", (int)getpid());
+        /* Another child may have killed it: then whoever is the parent now is left alone. */
+        if (getppid() == program)
+            kill(program, SIGKILL);
+        while (getppid() == program)
+            sched_yield();
+    }
+    return REAL("prctl", int, ...)(option, argument, 0UL, 0UL, 0UL);
+}
+
+/* Somebody opens the file for writing while this process has its lease: a signal asks for that back. */
+int fcntl(int file, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    int done = REAL("fcntl", int, int, ...)(file, command, argument);
+    if (injected("somebody opens the leased file") && command == F_SETLEASE && done == 0
+        && (int)(long)argument == F_RDLCK) {
+        char name[64];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+        if (REAL("open", const char *, int, ...)(name, O_WRONLY | O_NONBLOCK, 0) < 0
+            && errno == EWOULDBLOCK)
+            dprintf(STDERR_FILENO, "opened while leased\n");
     }
     return done;
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::Counters;
-use common::mapping::Mapping;
+use common::mapping::{Mapping, RecordFile};
 use common::sync::mutex::{Lock, Mutex};
 use common::sync::posix_semaphore::PosixSemaphore;
 use common::sync::record_lock::RecordLock;
@@ -18,10 +18,12 @@ use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
+use nix::sys::signal::{Signal, raise};
+use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 27] = [
+const TESTS: [(&str, Test); 29] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -40,6 +42,8 @@ const TESTS: [(&str, Test); 27] = [
     ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
+    ("a signal that comes before the sleep is not slept over", signal_before_the_sleep),
+    ("only a SIGBUS in the mapping that is watched is explained", sigbus_elsewhere),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
     ("a killed holder's POSIX semaphore stays held", posix_semaphore_of_the_killed),
     ("a copy of its guard gives nothing back", posix_semaphore_inherited),
@@ -452,6 +456,48 @@ fn futex_wakes(terminal: &mut Terminal) -> Result<(), Stop> {
         }
     }
     child.wait(terminal)
+}
+
+fn signal_before_the_sleep(terminal: &mut Terminal) -> Result<(), Stop> {
+    let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
+    let mut child = start_child(terminal, |terminal| {
+        // Blocked until the wait lets it through, a moment before the sleep.
+        raise(Signal::SIGTERM).expect("raised");
+        let ended = terminal.wait_for_change(&shared, 0, Duration::from_secs(3600));
+        expect("the signal ends it", matches!(ended, Err(Stop::Signal(Signal::SIGTERM))));
+        Ok(())
+    })?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.is_running()? {
+        expect("the child wakes", Instant::now() < deadline);
+        terminal.pause(Duration::from_millis(1))?;
+    }
+    Ok(())
+}
+
+fn sigbus_elsewhere(_: &mut Terminal) -> Result<(), Stop> {
+    for unmapped in [false, true] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name| {
+            let path = directory.path().join(name);
+            RecordFile::<ReadWrite>::open_or_create(&path, 0o600, &[0; size_of::<ConnStat>()])
+        };
+        let (watched, cut_off) = (file("watched")?, file("cut off")?);
+        let ended = in_child(|| {
+            let mut watched = Some(watched.map::<SharedConnStat>()?);
+            watched.as_ref().expect("mapped").explain_sigbus("not this one".into())?;
+            if unmapped {
+                // Its addresses are free then, and most likely the next mapping gets them.
+                drop(watched.take());
+            }
+            let other = cut_off.map::<SharedConnStat>()?;
+            std::fs::File::create(directory.path().join("cut off")).expect("cut off");
+            expect("no record", other.load().count == 0);
+            Ok(())
+        })?;
+        expect("it ends as without a watch", ended == Ended::By(Signal::SIGBUS, 0));
+    }
+    Ok(())
 }
 
 /// Forks a child that locks, and returns it with whether it had to wait: it waits if it sleeps in the

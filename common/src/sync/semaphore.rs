@@ -181,3 +181,29 @@ impl Drop for Held<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel lists of the set: permissions and number of semaphores. See sysvipc(7).
+    fn listed(id: c_int) -> Option<(String, String)> {
+        let list = std::fs::read_to_string("/proc/sysvipc/sem").expect("System V semaphores");
+        list.lines().find_map(|line| {
+            let mut fields = line.split_whitespace().skip(1).map(str::to_owned);
+            (fields.next()? == id.to_string()).then(|| Some((fields.next()?, fields.next()?)))?
+        })
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn a_set_has_the_mode_asked_for_until_it_is_removed() {
+        // The bit above the permissions asks for nothing.
+        let semaphore = Semaphore::create(Key::Private, 0o1640).expect("a set");
+        let found = listed(semaphore.id());
+        semaphore.remove().expect("removed");
+        assert_eq!(found, Some(("640".into(), "1".into())));
+        assert_eq!(listed(semaphore.id()), None);
+        assert!(semaphore.remove().expect_err("it is gone").is_gone());
+    }
+}

@@ -281,6 +281,8 @@ mod tests {
         assert_eq!(segment.remove(), Ok(false));
         let gone = segment.status().expect_err("gone").errno();
         assert!(matches!(gone, Some(Errno::EINVAL | Errno::EIDRM)));
+        let error = segment.attach::<SharedConnStat, ReadOnly>().expect_err("gone");
+        assert_eq!(error.call(), "shmat", "{error}");
     }
 
     #[test]

@@ -84,6 +84,7 @@ mod tests {
         assert_eq!(words[0].load(std::sync::atomic::Ordering::Relaxed), 7);
         assert_eq!(segment.status().expect("status").attached, 2);
         drop((words, room));
+        drop(segment.attach_over(self::room(1), 0, libc::SHM_REMAP).expect("it just fits"));
         assert_eq!(segment.status().expect("status").attached, 0);
     }
 

@@ -99,6 +99,7 @@ mod tests {
         assert!(error.expect_err("refused").refusal().is_some());
         let flags = libc::SHM_NORESERVE;
         let segment = Segment::create_with(Key::Private, 4096, 0o600, flags).expect("a segment");
-        assert_eq!(segment.remove(), Ok(true));
+        let mode = segment.status().map(|it| it.mode);
+        assert_eq!((segment.remove(), mode), (Ok(true), Ok(0o600)));
     }
 }

@@ -193,6 +193,18 @@ fn a_writer_never_cuts_its_file_off() {
 }
 
 #[test]
+fn a_writer_makes_a_record_of_any_file_if_it_must() {
+    for length in [0, 3, 5000] {
+        let place = Place::new();
+        fs::write(place.file(), vec![b'x'; length]).expect("a file");
+        let writer = place.done(WRITER, "--force -n 2 -i 0s");
+        assert_eq!(counts_printed(&writer.stdout), [1, 2]);
+        let bytes = place.bytes();
+        assert_eq!((bytes.len(), record(&bytes).count), (68, 2), "{length} bytes before");
+    }
+}
+
+#[test]
 fn an_ipv6_address_arrives_whole() {
     let place = Place::new();
     let longest = "fd12:3456:789a:bcde:fedc:ba98:7654:3210";

@@ -2,6 +2,7 @@
 //! programs, steps in between. See `checks/e2e/shims/inject.c`.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -9,7 +10,8 @@ use std::time::Instant;
 
 use common::sysv::Segment;
 use e2e::{DEADLINE, Outcome, Running, TestKey, program, start};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 /// The compiled library; `None`, after a message, without a C compiler.
 fn shim() -> Option<&'static PathBuf> {
@@ -94,6 +96,44 @@ fn a_writer_does_not_store_over_what_another_has_counted_in_its_new_file() {
 }
 
 #[test]
+fn a_file_that_another_has_made_meanwhile_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record");
+    let args = ["--join", "-n", "7", "-i", "0s", file.to_str().expect("a name")];
+    let Some(outcome) = run_while("another file is faster", "mmap-file-writer", &args) else {
+        return;
+    };
+    let outcome = outcome.exited(0);
+    assert_eq!(outcome.stdout, "count: 6\ncount: 7\n");
+    assert!(outcome.stderr.contains(", found\n"), "{outcome:#?}");
+}
+
+/// What the reader does with a record while `what` happens to it.
+fn read_while(what: &str) -> Option<Outcome> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record");
+    fs::write(&file, [1; 68]).expect("a file");
+    let args = ["-n", "1", "-i", "0s", "--wait", "0s", file.to_str().expect("a name")];
+    run_while(what, "mmap-file-reader", &args)
+}
+
+#[test]
+fn a_fifo_that_takes_the_file_s_place_is_refused_and_not_waited_for() {
+    let Some(outcome) = read_while("a FIFO takes its place") else { return };
+    let outcome = outcome.exited(1);
+    assert!(outcome.stderr.contains("FIFO"), "{outcome:#?}");
+}
+
+#[test]
+fn a_lease_of_somebody_else_is_waited_for_but_not_for_ever() {
+    let Some(outcome) = read_while("a lease for a moment") else { return };
+    let _ = outcome.exited(0);
+    let Some(outcome) = read_while("a lease for good") else { return };
+    let outcome = outcome.exited(1);
+    assert!(outcome.stderr.contains("EAGAIN"), "{outcome:#?}");
+}
+
+#[test]
 fn a_semaphore_that_a_signal_interrupts_is_waited_for_again() {
     let args = ["--mechanism", "semaphore", "--for", "20ms", "--kills", "0", "--format", "json"];
     let Some(outcome) = run_while("a signal interrupts", "race-demo", &args) else { return };
@@ -123,9 +163,10 @@ fn an_error_in_the_middle_leaves_no_segment() {
 
 #[test]
 fn no_child_outlives_a_parent_that_is_killed() {
-    let demo = start("race-demo", ["--mechanism", "none", "--for", "1h"]);
+    let demo = Running::start(&mut demo_in_a_group());
     let deadline = Instant::now() + DEADLINE;
     let pid = demo.pid();
+    let _group = Group(pid);
     let children = loop {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.expect("a kernel that lists children");
@@ -136,12 +177,58 @@ fn no_child_outlives_a_parent_that_is_killed() {
         assert!(Instant::now() < deadline, "a writer and two readers, not {children:?}");
     };
     demo.signal(Signal::SIGKILL);
-    for child in children {
-        // Gone, or a zombie that whoever inherited it has not waited for yet.
-        let lives = || common::proc::stat(&child).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
-        while lives() {
-            assert!(Instant::now() < deadline, "child {child} goes on");
-            std::thread::yield_now();
-        }
+    children.iter().for_each(|it| must_end(it));
+}
+
+#[test]
+fn a_child_whose_parent_has_died_before_it_asked_for_its_signal_does_not_begin() {
+    let Some(shim) = shim() else { return };
+    let mut demo = demo_in_a_group();
+    let mut demo = Running::start(demo.env("LD_PRELOAD", shim).env("INJECT", "the parent dies"));
+    let _group = Group(demo.pid());
+    let line = demo.wait_stderr("child ");
+    must_end(line.strip_prefix("child ").expect("its id"));
+    let _ = demo.finish().ended_by(Signal::SIGKILL);
+}
+
+/// race-demo, in a process group of its own.
+fn demo_in_a_group() -> Command {
+    let mut demo = program("race-demo");
+    demo.args(["--mechanism", "none", "--for", "1h"]).process_group(0);
+    demo
+}
+
+/// A process group, of which nothing is left however the test ends.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = killpg(self.0, Signal::SIGKILL);
     }
+}
+
+/// Waits until the process has ended.
+fn must_end(pid: &str) {
+    let deadline = Instant::now() + DEADLINE;
+    // Gone, or a zombie that whoever inherited it has not waited for yet.
+    let lives = || common::proc::stat(pid).is_ok_and(|it| !['Z', 'X'].contains(&it.state));
+    while lives() {
+        assert!(Instant::now() < deadline, "child {pid} goes on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_asks_for_a_lease_survives_that_somebody_opens_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("record");
+    fs::write(&file, [1; 68]).expect("a file");
+    let args = ["--follow", "-n", "1", "--wait", "0s", file.to_str().expect("a name")];
+    let what = "somebody opens the leased file";
+    let Some(outcome) = run_while(what, "mmap-file-reader", &args) else { return };
+    let outcome = outcome.exited(0);
+    if outcome.stderr.contains("F_SETLEASE") {
+        return e2e::skip("who asks for a lease: this file system has none");
+    }
+    assert!(outcome.stderr.contains("opened while leased"), "{outcome:#?}");
 }

@@ -67,8 +67,12 @@ fn the_race_is_shown_and_cured() {
             }
         }
         assert_eq!(number(row, "torn") > 0, name == "none", "{row}");
+        // Of the writer and the two readers, who has done something has not starved.
+        let done = ["published", "snapshots"].map(|it| u64::from(number(row, it) > 0));
+        assert!(number(row, "starved") + done[0] + done[1] <= 3, "{row}");
         // A dead holder stops everybody where nobody frees what it held, and nobody elsewhere.
         let (kills, survived) = (number(row, "kills"), number(row, "survived"));
+        assert!(kills <= 20, "{row}");
         match name {
             "posix-semaphore" | "rwlock" => {
                 assert_eq!((row["end"].as_str(), survived + 1), (Some("hung"), kills), "{row}");

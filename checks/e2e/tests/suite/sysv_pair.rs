@@ -54,6 +54,7 @@ fn a_reader_sees_the_counts_of_a_writer_that_runs() {
     assert!(seen[0] >= 3, "counted before the reader came: {seen:?}");
     assert!(reader.stderr.contains(", found\n"), "{reader:#?}");
     assert!(!reader.stderr.contains("no writer has been here"), "{reader:#?}");
+    assert!(!reader.stderr.contains("old record"), "{reader:#?}");
 
     // What it saw last, the writer has printed or is about to.
     let last = seen[4];

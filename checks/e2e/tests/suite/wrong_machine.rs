@@ -28,6 +28,16 @@ rows! {
         says: "error: write, m/f: ENOSPC (No space left on device)\n  help: the file system is full: free some room, or name a file on another one",
         cause: "the file system of the directory `m` is full; no file is left",
     }
+    file_system_full_for_a_hole {
+        listed: false,
+        how: inside(Within::Mounts, FULL, "mmap-file-writer m/hole"),
+        says: "error: fallocate, m/hole: ENOSPC (No space left on device)\n  help: the file system is full: free some room, or name a file on another one",
+    }
+    file_system_full_for_a_file_that_is_taken_over {
+        listed: false,
+        how: inside(Within::Mounts, FULL, "mmap-file-writer --force m/long"),
+        says: "error: fallocate, m/long: ENOSPC (No space left on device)\n  help: the file system is full: free some room, or name a file on another one",
+    }
     file_size_limit {
         listed: false,
         how: sh("ulimit -f 0; mmap-file-writer f"), program: "mmap-file-writer",

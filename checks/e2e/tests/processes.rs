@@ -23,7 +23,7 @@ use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 29] = [
+const TESTS: [(&str, Test); 30] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -53,6 +53,8 @@ const TESTS: [(&str, Test); 29] = [
     ("a copy of its guard unlocks nothing", rwlock_inherited),
     ("a record lock keeps processes apart", record_lock_keeps_apart),
     ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
+    // The last one: from then on this process does not fork.
+    ("a process that has had a thread does not fork", had_a_thread),
 ];
 
 fn main() -> ExitCode {
@@ -62,6 +64,20 @@ fn main() -> ExitCode {
 /// Fails a test of a process that may not panic half-way through a fork.
 fn expect(what: &str, holds: bool) {
     assert!(holds, "{what}");
+}
+
+fn had_a_thread(_: &mut Terminal) -> Result<(), Stop> {
+    let ended = std::thread::spawn(|| ());
+    while !common::proc::is_single_threaded() {
+        std::thread::yield_now();
+    }
+    match fork() {
+        Ok(Fork::Child) => std::process::exit(0),
+        Ok(Fork::Parent(_)) => eprintln!("skipped: this C library does not tell"),
+        Err(error) => assert!(error.refusal().is_some(), "{error}"),
+    }
+    ended.join().expect("no panic");
+    Ok(())
 }
 
 const PROCESSES: usize = 4;

@@ -67,7 +67,8 @@ impl New {
         let file = open(directory, flags, Mode::from_bits_truncate(mode))
             .map_err(|errno| Error::new("open", shown(path), errno))?;
         let file = File::from(file);
-        let name = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+        // Not /proc/self: a thread may have descriptors of its own, unshare(2) CLONE_FILES.
+        let name = format!("/proc/thread-self/fd/{}", file.as_raw_fd()).into();
         Ok(Self { file, name, temporary: false })
     }
 
@@ -95,5 +96,42 @@ pub(super) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::{CloneFlags, unshare};
+    use std::sync::Barrier;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn a_thread_with_descriptors_of_its_own_names_its_own_file() {
+        let path =
+            |what| std::env::temp_dir().join(format!("create-{what}-{}", std::process::id()));
+        let (mine, other) = (path("mine"), path("other"));
+        fs::write(&other, "others").expect("a file");
+        let opened = Barrier::new(2);
+        let made = std::thread::scope(|scope| {
+            let own = scope.spawn(|| {
+                unshare(CloneFlags::CLONE_FILES).expect("anybody may");
+                opened.wait();
+                opened.wait();
+                // Closed here, where its descriptor is.
+                RecordFile::create(&mine, 0o600, b"record").map(drop)
+            });
+            opened.wait();
+            // Its number is that of the other thread's next descriptor.
+            let others: Vec<_> = (0..100).map(|_| File::open(&other).expect("opened")).collect();
+            opened.wait();
+            let made = own.join().expect("no panic");
+            drop(others);
+            made
+        });
+        let found = fs::read(&mine);
+        let _ = (fs::remove_file(&mine), fs::remove_file(&other));
+        made.expect("a new file");
+        assert_eq!(found.expect("it has the name"), b"record");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -10,14 +11,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs};
 
+use super::Area;
 use crate::error::{Error, Refusal, Result, errno_of};
-use crate::proc::maps;
+use crate::proc::{MapsLine, maps};
+use crate::shared::ReadOnly;
 
-/// The files that the C library uses as semaphores in this process, as device and inode, once for each
-/// time that one is open. Whoever maps a file as words holds it meanwhile, so that none is added.
-pub(crate) type Semaphores = MutexGuard<'static, Vec<(u64, u64)>>;
+/// Where the C library has semaphores mapped in this process, once for each time that one is open. Whoever maps
+/// a file as words, or moves such a mapping, holds it meanwhile, so that none is added.
+pub(crate) type Semaphores = MutexGuard<'static, Vec<usize>>;
 
-static SEMAPHORES: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+static SEMAPHORES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 pub(crate) fn semaphores() -> Semaphores {
     SEMAPHORES.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,12 +41,12 @@ pub(crate) fn semaphores() -> Semaphores {
 pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> Result<Semaphores> {
     let refused = |kind| Error::refused(call, &object, Refusal::Kind(kind));
     let about = file.metadata().map_err(|it| Error::new("fstat", &object, errno_of(&it)))?;
-    match fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+    match fs::read_link(format!("/proc/thread-self/fd/{}", file.as_raw_fd())) {
         Ok(name) => kind(&name).map_or(Ok(()), |it| Err(refused(it)))?,
         // Pages of a process have no name, so what has one is no such file. It may have been opened before a
         // chroot(2) to where there is no /proc.
         Err(_) if about.nlink() > 0 => {}
-        Err(error) => return Err(Error::new("readlink", "/proc/self/fd", errno_of(&error))),
+        Err(error) => return Err(Error::new("readlink", "/proc/thread-self/fd", errno_of(&error))),
     }
     let system = fstatfs(file).map_err(|it| Error::new("fstatfs", &object, it))?;
     if [PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC]
@@ -52,33 +55,45 @@ pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> R
         return Err(refused("file of the kernel's own"));
     }
     let semaphores = semaphores();
-    if semaphores.contains(&(about.dev(), about.ino())) {
-        return Err(refused("semaphore"));
+    if !semaphores.is_empty() {
+        // Nobody loads there. It is mapped to have a line in /proc/self/maps: only there the file and the
+        // semaphores are named in one way. stat(2) has other devices on some file systems, and a name may lead
+        // elsewhere by now.
+        let page =
+            Area::of_file::<ReadOnly>(file, 1).map_err(|it| Error::new(call, &object, it))?;
+        let lines = maps("self").map_err(|it| unread(&it))?;
+        let here = file_at(&lines, page.start().addr().get());
+        if semaphores.iter().any(|it| file_at(&lines, *it) == here) {
+            return Err(refused("semaphore"));
+        }
     }
     Ok(semaphores)
 }
 
-/// The device and the inode of the semaphore `object` that the C library has mapped at `address`.
+/// The device and the inode of what is mapped at `address`.
+fn file_at(lines: &[MapsLine], address: usize) -> Option<(&str, u64)> {
+    let line = lines.iter().find(|it| it.addresses.contains(&address))?;
+    Some((&line.device, line.inode))
+}
+
+fn unread(error: &io::Error) -> Error {
+    Error::new("open", "/proc/self/maps", errno_of(error))
+}
+
+/// Refuses the semaphore `object`, which the C library has mapped at `address`, if this process has its file mapped
+/// as something else too.
 ///
 /// # Errors
 ///
-/// Refused if this process has the file mapped as something else too. Those of [`maps`].
-pub(crate) fn semaphore_at(address: usize, object: impl Display) -> Result<(u64, u64)> {
-    let failed = |it| Error::new("open", "/proc/self/maps", errno_of(&it));
-    let lines = maps("self").map_err(failed)?;
-    let here = lines.iter().find(|it| it.addresses.contains(&address));
-    let here = here.ok_or_else(|| failed(Errno::ENOENT.into()))?;
-    let same = lines.iter().filter(|it| (&it.device, it.inode) == (&here.device, here.inode));
-    if same.count() > 1 {
+/// Those of [`maps`].
+pub(crate) fn must_be_mapped_once(address: usize, object: impl Display) -> Result<()> {
+    let lines = maps("self").map_err(|it| unread(&it))?;
+    let here = file_at(&lines, address).ok_or_else(|| unread(&Errno::ENOENT.into()))?;
+    if lines.iter().filter(|it| (&*it.device, it.inode) == here).count() > 1 {
         let refusal = Refusal::Other("this process has its file mapped as something else".into());
         return Err(Error::refused("sem_open", object, refusal));
     }
-    // Some file systems have another device in that line than stat(2) tells, which the files are compared by. A
-    // semaphore that has just been made is mapped by a name that is gone by now; it lies where its directory does.
-    let name = Path::new(&here.name);
-    let file = fs::symlink_metadata(name).ok().filter(|it| it.ino() == here.inode);
-    let about = file.map_or_else(|| fs::metadata(super::create::directory(name)), Ok);
-    Ok((about.map_err(failed)?.dev(), here.inode))
+    Ok(())
 }
 
 fn kind(name: &Path) -> Option<&'static str> {
@@ -94,7 +109,7 @@ mod tests {
     use super::*;
     use crate::mapping::{Mapping, RecordFile, Region};
     use crate::proc::page_size;
-    use crate::shared::{ReadOnly, ReadWrite};
+    use crate::shared::ReadWrite;
     use crate::sync::named_semaphore::NamedSemaphore;
     use crate::sync::named_semaphore::tests::Unlinked;
     use nix::sys::mman::{MapFlags, ProtFlags};

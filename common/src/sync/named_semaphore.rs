@@ -29,8 +29,6 @@ use crate::printable::Text;
 pub struct NamedSemaphore {
     semaphore: NonNull<libc::sem_t>,
     name: Text,
-    /// The device and the inode of its file.
-    file: (u64, u64),
 }
 
 impl NamedSemaphore {
@@ -67,10 +65,10 @@ impl NamedSemaphore {
     fn opened(name: &str, semaphore: *mut libc::sem_t, mut open: Semaphores) -> Result<Self> {
         // SEM_FAILED is NULL.
         let semaphore = NonNull::new(semaphore).ok_or_else(|| failed("sem_open", name))?;
-        match not_words::semaphore_at(semaphore.addr().get(), shown(name)) {
-            Ok(file) => {
-                open.push(file);
-                Ok(Self { semaphore, name: shown(name), file })
+        match not_words::must_be_mapped_once(semaphore.addr().get(), shown(name)) {
+            Ok(()) => {
+                open.push(semaphore.addr().get());
+                Ok(Self { semaphore, name: shown(name) })
             }
             Err(error) => {
                 // SAFETY: sem_open has just returned it, and nobody else has it.
@@ -142,7 +140,7 @@ impl Drop for NamedSemaphore {
         // SAFETY: sem_open has returned it to this value alone: the C library counts how often it is
         // open, so another value of the same name is not affected.
         unsafe { libc::sem_close(self.semaphore.as_ptr()) };
-        let ours = open.iter().position(|it| *it == self.file);
+        let ours = open.iter().position(|it| *it == self.semaphore.addr().get());
         ours.map(|it| open.swap_remove(it));
     }
 }

@@ -49,7 +49,7 @@ impl RecordLock {
     ///
     /// `ENOENT` where /proc is not mounted, `EMFILE`, `ENFILE`.
     pub fn reopened(&self) -> Result<Self> {
-        let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let name = format!("/proc/thread-self/fd/{}", self.file.as_raw_fd());
         let opened = File::options().read(true).write(true).open(name);
         let file = opened.map_err(|error| failed("open", errno_of(&error)))?;
         Ok(Self { file, opened_by: Owner::current() })

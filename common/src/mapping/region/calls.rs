@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroUsize;
+use std::process;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
 use super::{Region, failed, regular, whole_pages};
 use crate::error::{Error, Refusal, Result, errno_of};
-use crate::mapping::Area;
+use crate::mapping::{Area, not_words};
 use crate::proc::{is_single_threaded, maps, page_size};
 
 impl Region {
@@ -51,17 +52,29 @@ impl Region {
             return Ok(());
         }
         // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
-        let _ = unsafe { mprotect(self.area.start, self.size(), ProtFlags::PROT_NONE) };
+        let closed = unsafe { mprotect(self.area.start, self.size(), ProtFlags::PROT_NONE) };
+        if closed.is_err() {
+            // Where the region is a part of a larger mapping, that takes one mapping more, and there may be none
+            // (vm.max_map_count). With these pages open, nothing may go on.
+            process::abort();
+        }
         let refusal = Refusal::Other("the stack may grow into these pages".into());
         Err(Error::refused("mprotect", "the region", refusal))
     }
 
     /// Where the stack of the first thread begins, if nothing is mapped between it and the region.
+    ///
+    /// Parts of the stack may have got flags or a name of their own (prctl(2) `PR_SET_VMA_ANON_NAME`): then only
+    /// the last line is called `[stack]`, and the first one grows. What adjoins the stack counts as its part.
     fn stack_behind(&self) -> Result<Option<usize>> {
         let failed = |it| Error::new("open", "/proc/self/maps", errno_of(&it));
         let (lines, end) = (maps("self").map_err(failed)?, self.area.addresses().end);
-        let next = lines.iter().find(|it| it.addresses.start >= end);
-        Ok(next.filter(|it| it.name == "[stack]").map(|it| it.addresses.start))
+        let mut behind = lines.iter().skip_while(|it| it.addresses.start < end).peekable();
+        let start = behind.peek().map(|it| it.addresses.start);
+        let mut until = start;
+        let mut adjoining =
+            behind.take_while(|it| until.replace(it.addresses.end) == Some(it.addresses.start));
+        Ok(start.filter(|_| adjoining.any(|it| it.name == "[stack]")))
     }
 
     /// Unmaps the pages and loads the word at `offset` nevertheless: munmap(2). The load is a SIGSEGV.
@@ -180,6 +193,8 @@ impl Region {
             return Err(failed(Errno::EFAULT));
         }
         let (start, size, may_move) = (self.area.start, self.size(), MRemapFlags::MREMAP_MAYMOVE);
+        // Who looks through /proc/self/maps for a file must not miss this mapping because it moves meanwhile.
+        let _until_moved = not_words::semaphores();
         // SAFETY: the pages are this guard's, which is borrowed mutably here, and it hands out no
         // references: so none is left that points to the old place.
         let moved = unsafe { mremap(start, size, rounded, may_move, None) };

@@ -11,11 +11,13 @@ use nix::unistd::{ForkResult, fork};
 ///
 /// # Panics
 ///
-/// If fork(2) fails.
+/// If fork(2) fails, or if a region has no pages any more.
 pub fn child_stores(value: u32, variables: &[&AtomicU32], pages: &[&Region]) {
+    // Here and not in the child, which must not panic.
+    assert!(pages.iter().all(|it| it.size() > 0), "a region without pages");
     // SAFETY: libtest has several threads, so the child may only do what a signal handler may. It
     // stores to memory and calls _exit(2): no allocation, no lock. A store cannot panic: every region
-    // has a first word.
+    // has a first word, as the assertion says, and only `&mut` could change that.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Child => {
             for variable in variables {

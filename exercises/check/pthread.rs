@@ -1,7 +1,9 @@
 //! A mutex of the C library in shared memory, as bare as in C: each function returns an error number.
 //!
 //! It is for segments of a [`Lab`](crate::Lab), which nobody but the processes of one test has. Bytes
-//! that somebody else may store must never be used as a mutex: the C library follows pointers in them.
+//! that somebody else may store must never be used as a mutex: the C library follows pointers in them. Nothing here
+//! keeps a test from storing them, and a mutex that is unmapped while it is locked stays in a list of the thread's: so
+//! these functions are safe by name only. `common::sync::mutex` shows what it takes.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -45,7 +47,7 @@ pub fn mutex_init(mutex: Writer<'_, Mutex>) {
 /// owner before has died. `ENOTRECOVERABLE`: nobody gets it any more. `EDEADLK`: this thread has it.
 #[must_use]
 pub fn mutex_lock(mutex: Writer<'_, Mutex>) -> i32 {
-    // SAFETY: `mutex_init` has made it, and nobody else has this memory.
+    // SAFETY: `mutex_init` has made it, and the tests store nothing else there.
     unsafe { libc::pthread_mutex_lock(raw(mutex)) }
 }
 

@@ -22,6 +22,8 @@ use crate::sysv::Key;
 /// A set of one semaphore, which counts 1 when free and 0 when held.
 ///
 /// Dropping it does nothing: a set outlives its processes until [`Semaphore::remove`].
+///
+/// unshare(2) with `CLONE_SYSVSEM` carries the undo list out at once: it gives the semaphore back under a guard.
 #[derive(Debug)]
 pub struct Semaphore {
     id: c_int,

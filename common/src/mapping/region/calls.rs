@@ -24,7 +24,7 @@ impl Region {
     /// # Errors
     ///
     /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have. Refused if the
-    /// stack has grown up to the region, which has no rights then.
+    /// stack has grown up to the region, which has no rights then. After `EACCES` the pages may be loaded from only.
     ///
     /// # Panics
     ///

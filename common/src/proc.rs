@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
+use crate::error::{Error, Result, errno_of};
+
 /// The bytes of a page: sysconf(3) `_SC_PAGESIZE`. 4096 on most machines, 16 or 64 KiB on others.
 #[must_use]
 pub fn page_size() -> usize {
@@ -70,6 +72,11 @@ impl MapsLine {
 /// `ENOENT` if there is no such process, or no /proc; `EACCES` if it is another user's.
 pub fn maps(pid: impl Display) -> io::Result<Vec<MapsLine>> {
     maps_where(pid, |_| true)
+}
+
+/// The mappings of this process, for calls here that look before they go on.
+pub(crate) fn own_maps() -> Result<Vec<MapsLine>> {
+    maps("self").map_err(|it| Error::new("open", "/proc/self/maps", errno_of(&it)))
 }
 
 /// Those mappings of a process for whose line `wanted` is true: for who looks at many processes, of

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -13,7 +12,7 @@ use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAG
 
 use super::Area;
 use crate::error::{Error, Refusal, Result, errno_of};
-use crate::proc::{MapsLine, maps};
+use crate::proc::{MapsLine, own_maps};
 use crate::shared::ReadOnly;
 
 /// Where the C library has semaphores mapped in this process, once for each time that one is open. Whoever maps
@@ -61,7 +60,7 @@ pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> R
         // elsewhere by now.
         let page =
             Area::of_file::<ReadOnly>(file, 1).map_err(|it| Error::new(call, &object, it))?;
-        let lines = maps("self").map_err(|it| unread(&it))?;
+        let lines = own_maps()?;
         let here = file_at(&lines, page.start().addr().get());
         if semaphores.iter().any(|it| file_at(&lines, *it) == here) {
             return Err(refused("semaphore"));
@@ -76,19 +75,16 @@ fn file_at(lines: &[MapsLine], address: usize) -> Option<(&str, u64)> {
     Some((&line.device, line.inode))
 }
 
-fn unread(error: &io::Error) -> Error {
-    Error::new("open", "/proc/self/maps", errno_of(error))
-}
-
 /// Refuses the semaphore `object`, which the C library has mapped at `address`, if this process has its file mapped
 /// as something else too.
 ///
 /// # Errors
 ///
-/// Those of [`maps`].
+/// Those of [`maps`](crate::proc::maps).
 pub(crate) fn must_be_mapped_once(address: usize, object: impl Display) -> Result<()> {
-    let lines = maps("self").map_err(|it| unread(&it))?;
-    let here = file_at(&lines, address).ok_or_else(|| unread(&Errno::ENOENT.into()))?;
+    let lines = own_maps()?;
+    let here = file_at(&lines, address)
+        .ok_or_else(|| Error::new("open", "/proc/self/maps", Errno::ENOENT))?;
     if lines.iter().filter(|it| (&*it.device, it.inode) == here).count() > 1 {
         let refusal = Refusal::Other("this process has its file mapped as something else".into());
         return Err(Error::refused("sem_open", object, refusal));

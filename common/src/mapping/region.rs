@@ -42,8 +42,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Those of mmap(2), such as `EBADF` with neither of the two. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them),
-    /// `MAP_GROWSDOWN`, and a file that is a device, a directory, anonymous pages of a process or a semaphore.
+    /// Those of mmap(2), such as `EBADF` with neither of the two. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE`
+    /// ([`Region::replace`] has them), `MAP_GROWSDOWN`, and a file that is a device, a directory, one of the
+    /// kernel's own, anonymous pages of a process or a semaphore.
     pub fn map(
         length: usize,
         rights: ProtFlags,

@@ -9,7 +9,8 @@
 //! | a party dies | while it holds the mutex: everybody hangs, as this mutex is not robust. While it waits: with glibc 2.36 the second broadcast from then on never returns |
 //!
 //! glibc counts who waits, and before it lets a second group of waiters in, it waits until the first has left. A
-//! killed waiter never leaves. So this is for processes that end together. See pthread_cond_init(3). [`futex`](super::futex) does the same with one word and no mutex.
+//! killed waiter never leaves. So this is for processes that end together. See pthread_cond_init(3).
+//! [`futex`](super::futex) does the same with one word and no mutex.
 
 use std::ffi::c_int;
 use std::fmt;

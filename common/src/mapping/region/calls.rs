@@ -14,9 +14,9 @@ use nix::sys::mman::{
 use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
 use super::{Region, failed, regular, whole_pages};
-use crate::error::{Error, Refusal, Result, errno_of};
+use crate::error::{Error, Refusal, Result};
 use crate::mapping::{Area, not_words};
-use crate::proc::{is_single_threaded, maps, page_size};
+use crate::proc::{is_single_threaded, own_maps, page_size};
 
 impl Region {
     /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
@@ -67,8 +67,7 @@ impl Region {
     /// Parts of the stack may have got flags or a name of their own (prctl(2) `PR_SET_VMA_ANON_NAME`): then only
     /// the last line is called `[stack]`, and the first one grows. What adjoins the stack counts as its part.
     fn stack_behind(&self) -> Result<Option<usize>> {
-        let failed = |it| Error::new("open", "/proc/self/maps", errno_of(&it));
-        let (lines, end) = (maps("self").map_err(failed)?, self.area.addresses().end);
+        let (lines, end) = (own_maps()?, self.area.addresses().end);
         let mut behind = lines.iter().skip_while(|it| it.addresses.start < end).peekable();
         let start = behind.peek().map(|it| it.addresses.start);
         let mut until = start;

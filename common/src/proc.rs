@@ -42,7 +42,7 @@ impl MapsLine {
         self.name.starts_with("/SYSV").then(|| i32::try_from(self.inode).ok()).flatten()
     }
 
-    fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         // The name comes last and may have spaces in it.
         let mut rest = line;
         let mut field = || {

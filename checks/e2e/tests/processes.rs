@@ -18,12 +18,13 @@ use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, raise};
 use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 30] = [
+const TESTS: [(&str, Test); 31] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -39,6 +40,7 @@ const TESTS: [(&str, Test); 30] = [
     ("a child forked during a repair does not end it", mutex_forked_in_repair),
     ("a copy of a System V semaphore's guard gives nothing back", semaphore_inherited),
     ("a copy of a child kills nobody", child_inherited),
+    ("a copy of a child kills nobody, even where it has its parent's pid", child_of_pid_1),
     ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
@@ -386,6 +388,33 @@ fn child_inherited(terminal: &mut Terminal) -> Result<(), Stop> {
         terminal.pause(Duration::from_millis(1))?;
     }
     Ok(())
+}
+
+fn child_of_pid_1(terminal: &mut Terminal) -> Result<(), Stop> {
+    start_child(terminal, |terminal| {
+        // A user namespace, in which everybody may make namespaces.
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID) {
+            eprintln!("skipped: no namespace of pids: {errno}");
+            return Ok(());
+        }
+        // This one has pid 1, and its first child has 2.
+        let parent = start_child(terminal, |terminal| {
+            let mut first = Some(start_child(terminal, |_| for_ever())?);
+            unshare(CloneFlags::CLONE_NEWPID).expect("another namespace");
+            // This one, too.
+            let copy = start_child(terminal, |terminal| {
+                let mut second = start_child(terminal, |_| for_ever())?;
+                let theirs = first.take().expect("a copy");
+                expect("two children, one pid", theirs.pid() == second.pid());
+                drop(theirs);
+                expect("the second child lives", second.is_running()?);
+                Ok(())
+            })?;
+            copy.wait(terminal)
+        })?;
+        parent.wait(terminal)
+    })?
+    .wait(terminal)
 }
 
 fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {

@@ -24,7 +24,7 @@ use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 31] = [
+const TESTS: [(&str, Test); 32] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -37,6 +37,7 @@ const TESTS: [(&str, Test); 31] = [
     ("a mutex that nobody repairs is lost", mutex_unrepaired),
     ("a copy of its guard stores and unlocks nothing", mutex_inherited),
     ("a copy of its broken guard repairs nothing", mutex_inherited_broken),
+    ("a mutex is of the PID namespace where it was made", mutex_of_another_namespace),
     ("a child forked during a repair does not end it", mutex_forked_in_repair),
     ("a copy of a System V semaphore's guard gives nothing back", semaphore_inherited),
     ("a copy of a child kills nobody", child_inherited),
@@ -317,6 +318,26 @@ fn mutex_inherited_broken(terminal: &mut Terminal) -> Result<(), Stop> {
     drop(guard);
     expect("whole", matches!(mutex.lock()?, Lock::Clean(_)));
     Ok(())
+}
+
+fn mutex_of_another_namespace(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mutex = Mutex::<Counters<1>>::anonymous()?;
+    start_child(terminal, |terminal| {
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID) {
+            eprintln!("skipped: no namespace of pids: {errno}");
+            return Ok(());
+        }
+        let _held = mutex.lock()?;
+        // It has the pid 1 there, as many another has. Were it killed while it waits, the kernel would take
+        // one of them for the owner that has died.
+        let child = start_child(terminal, |_| {
+            let error = mutex.lock().expect_err("of another namespace");
+            expect("refused", error.refusal().is_some());
+            Ok(())
+        })?;
+        child.wait(terminal)
+    })?
+    .wait(terminal)
 }
 
 fn mutex_forked_in_repair(terminal: &mut Terminal) -> Result<(), Stop> {

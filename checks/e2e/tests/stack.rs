@@ -5,7 +5,7 @@
 use std::ptr;
 
 use common::mapping::Region;
-use common::proc::maps;
+use common::proc::{maps, page_size};
 use common::{Error, Refusal, Result};
 use e2e::forking::{Test, run};
 use nix::errno::Errno;
@@ -27,10 +27,13 @@ const NONE: ProtFlags = ProtFlags::PROT_NONE;
 const BOTH: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 fn protect(_: &mut Terminal) -> std::result::Result<(), Stop> {
-    refused(|region| {
-        touch(end_of(&region));
-        region.protect(0, region.size(), BOTH)
-    })
+    for distance in [0, 8 * page_size()] {
+        refused(|region| {
+            touch(end_of(&region) + distance);
+            region.protect(0, region.size(), BOTH)
+        })?;
+    }
+    Ok(())
 }
 
 fn resize(_: &mut Terminal) -> std::result::Result<(), Stop> {

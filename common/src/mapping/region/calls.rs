@@ -17,6 +17,9 @@ use crate::mapping::reservation::Reservation;
 use crate::mapping::{Area, not_words};
 use crate::proc::{MapsLine, is_single_threaded, own_maps, page_size};
 
+/// How many pages the kernel keeps free below the stack, if nobody has told it otherwise (`stack_guard_gap`).
+const GAP: usize = 256;
+
 impl Region {
     /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
     ///
@@ -37,16 +40,16 @@ impl Region {
         unsafe { mprotect(start, length, rights) }.map_err(&failed)
     }
 
-    /// Makes `length` bytes from `offset` on read-only, and refuses if the stack has come to touch the region. If it
-    /// has not, it will not: it keeps a gap to pages that may be accessed.
-    ///
-    /// To others it may grow, and then go on into what they become.
+    /// Makes `length` bytes from `offset` on read-only, and refuses if the stack has come near the region. If it
+    /// has not, it will not: it keeps a gap to pages that may be accessed. To others it may grow, and then go on
+    /// into what they become; or over them, if a function's variables need more than is left.
     pub(crate) fn keep_the_stack_away(&self, offset: usize, length: usize) -> Result<()> {
         let start = self.part(offset, length);
         // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
         unsafe { mprotect(start, length, ProtFlags::PROT_READ) }
             .map_err(failed("mprotect", offset, length))?;
-        if self.stack_behind()? == Some(self.area.addresses().end) {
+        let near = self.area.addresses().end + GAP * page_size();
+        if self.stack_behind()?.is_some_and(|it| it < near) {
             let refusal = Refusal::Other("the stack may grow into these pages".into());
             return Err(Error::refused("mprotect", "the region", refusal));
         }
@@ -170,15 +173,15 @@ impl Region {
     /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split or lost. Refused for
     /// huge pages, of which the kernel would move more than this region has.
     pub fn resize(&mut self, length: usize) -> Result<()> {
-        let failed = |errno| Error::new("mremap", format_args!("{length} bytes"), errno);
+        let object = format!("{length} bytes");
+        let failed = |errno| Error::new("mremap", &object, errno);
         let rounded = whole_pages(length).map_err(failed)?;
         if self.size() == 0 {
             // For an old size of 0, mremap(2) maps a second time whatever is there.
             return Err(failed(Errno::EFAULT));
         }
         if self.huge {
-            let refusal = Refusal::Other("its pages are huge".into());
-            return Err(Error::refused("mremap", format_args!("{length} bytes"), refusal));
+            return Err(Error::refused("mremap", &object, Refusal::Kind("of huge pages")));
         }
         let room = if rounded.get() > self.size() {
             Some(Reservation::anywhere(rounded).map_err(failed)?)

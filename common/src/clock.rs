@@ -34,7 +34,8 @@ fn broken_down(seconds: i64) -> Option<libc::tm> {
     let mut time: libc::tm = unsafe { mem::zeroed() };
     // SAFETY: both pointers are to values that outlive the call. The C library also reads the
     // environment (TZ). Changing that while others read it is what std forbids: since the edition of 2024
-    // by `unsafe`, in older ones by the words of `std::env::set_var`.
+    // by `unsafe`, in older ones by the words of `std::env::set_var`. `CommandExt::exec` does it for a moment
+    // nevertheless, which std alone has to answer for: two calls of it at once undo each other's.
     let filled = unsafe { libc::localtime_r(&raw const seconds, &raw mut time) };
     (!filled.is_null()).then_some(time)
 }

@@ -8,6 +8,7 @@
 
 mod byte_lock;
 mod create;
+mod forkable;
 mod lease;
 mod named_file;
 pub(crate) mod not_words;
@@ -27,6 +28,7 @@ use std::ptr::NonNull;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
+pub use forkable::must_be_forkable;
 pub use named_file::{NameState, NamedFile};
 pub use record_file::{RecordFile, is_awaited};
 pub use region::Region;
@@ -150,6 +152,12 @@ pub(crate) struct Area {
 }
 
 impl Area {
+    fn new(start: NonNull<c_void>, length: usize) -> Self {
+        let this = Self { start, length };
+        forkable::mapped(&this.addresses());
+        this
+    }
+
     /// New pages, filled with zeros, shared with the children that are forked from now on.
     pub(crate) fn anonymous(length: usize) -> Result<Self> {
         let failed = |errno| Error::new("mmap", "anonymous pages", errno);
@@ -158,7 +166,7 @@ impl Area {
         // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it touches no
         // memory that Rust knows of.
         let start = unsafe { mmap_anonymous(None, wanted, rights, MapFlags::MAP_SHARED) };
-        Ok(Self { start: start.map_err(failed)?, length })
+        Ok(Self::new(start.map_err(failed)?, length))
     }
 
     /// The first `length` bytes of `file`.
@@ -169,7 +177,14 @@ impl Area {
         // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it touches no
         // memory that Rust knows of.
         let start = unsafe { mmap(None, wanted, rights, MapFlags::MAP_SHARED, file, 0) };
-        Ok(Self { start: start?, length })
+        Ok(Self::new(start?, length))
+    }
+
+    /// mremap(2) has put the pages there.
+    fn has_moved(&mut self, start: NonNull<c_void>, length: usize) {
+        forkable::unmapped(self.addresses().start);
+        (self.start, self.length) = (start, length);
+        forkable::mapped(&self.addresses());
     }
 
     /// Where the pages start.
@@ -191,13 +206,15 @@ impl Area {
         // SAFETY: mmap returned this address for this length. Both callers are done with `self` for
         // good, and whoever saw the pages as something borrowed from what holds `self`: so no
         // reference into them is left, and nobody unmaps them twice.
-        unsafe { munmap(self.start, self.length) }
+        unsafe { munmap(self.start, self.length) }?;
+        forkable::unmapped(self.start.as_ptr().addr());
+        Ok(())
     }
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
-        // It can fail only on an address that is not mapped, and this one is.
+        // It fails on a part of a huge page, which stays then.
         let _ = self.munmap();
     }
 }

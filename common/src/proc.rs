@@ -171,14 +171,14 @@ pub(crate) fn pid_namespace() -> io::Result<u64> {
     Ok(open("/proc/self/ns/pid", NSFS_MAGIC)?.metadata()?.ino())
 }
 
-fn read(path: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &str) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     open(path, PROC_SUPER_MAGIC)?.read_to_end(&mut text)?;
     Ok(text)
 }
 
 /// Opens a file of the kernel's own. After a chroot(2) anybody may have put something else there.
-fn open(path: &str, system: FsType) -> io::Result<File> {
+pub(crate) fn open(path: &str, system: FsType) -> io::Result<File> {
     let file = File::open(path)?;
     if fstatfs(&file)?.filesystem_type() == system {
         return Ok(file);

@@ -67,8 +67,8 @@
 //! beyond what a type can promise. Some are refused: the kernel's own below /proc and /sys; anonymous pages,
 //! which root finds in /proc/PID/map_files; and semaphores of sem_open(3), as long as this process has them
 //! open or the file has the name that sem_open gave it. And what /proc says is believed, such as the number of
-//! threads: a false one, which somebody has mounted there, deceives it. Nor is a file system seen through that shows
-//! such a file a second time as its own, as overlayfs does.
+//! threads: another file of procfs, which somebody has mounted over the true one, deceives it. Nor is a file system
+//! seen through that shows such a file a second time as its own, as overlayfs does.
 //!
 //! # Why `attach` and `map` are safe to call
 //!

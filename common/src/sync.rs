@@ -20,7 +20,7 @@ pub mod condition;
 pub mod futex;
 pub mod mutex;
 pub mod named_semaphore;
-mod owner;
+pub mod owner;
 pub mod posix_semaphore;
 pub mod record_lock;
 pub mod rwlock;

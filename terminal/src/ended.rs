@@ -68,11 +68,11 @@ pub fn in_child(work: impl FnOnce() -> Result<()>) -> Result<Ended> {
         Fork::Child => {
             REPORT.store(to_report.into_raw_fd(), Ordering::Relaxed);
             // A panic must not go on in the parent's functions, of which this is a copy.
-            let ended = catch_unwind(AssertUnwindSafe(|| catch_faults().and_then(|()| work())));
-            if let Ok(Err(error)) = &ended {
-                eprintln!("error: {error}");
-            }
-            process::exit(status_after(ended, |it| it.is_err().into()));
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                let ended = catch_faults().and_then(|()| work());
+                ended.inspect_err(|error| eprintln!("error: {error}")).is_err()
+            }));
+            process::exit(status_after(ended, Into::into));
         }
     };
     drop(to_report);

@@ -273,8 +273,8 @@ impl Terminal {
     }
 
     fn poll(&self, fds: &mut [PollFd<'_>], patience: Option<Duration>) -> nix::Result<i32> {
-        // Longer than any process lives, and far from what the kernel's clock can't hold.
-        const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        // Longer than any process lives, and not more than the seconds of a 32-bit machine can hold.
+        const LONGEST: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
         // A signal that has arrived during an earlier wait must not be slept over.
         let ending = signals::ENDING.load(Ordering::Relaxed) != 0;
         let patience = if ending { Some(Duration::ZERO) } else { patience };

@@ -1,19 +1,19 @@
 //! fork(2) without `unsafe`, and waiting for children.
 
-use std::ffi::c_char;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
+use common::mapping::must_be_forkable;
 use common::proc::is_single_threaded;
+use common::sync::owner::Owner;
 use common::{Error, Refusal};
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, getpid};
+use nix::unistd::{ForkResult, Pid};
 
 use crate::person::Terminal;
 use crate::stop::Stop;
@@ -37,8 +37,8 @@ pub enum Fork {
 #[must_use = "a child that is dropped is killed"]
 pub struct Child {
     pid: Pid,
-    /// The process that it belongs to: its id, and [`FORKS`] there.
-    parent: (Pid, u32),
+    /// The process that it belongs to. Not its id, which a child in a PID namespace of its own may have too.
+    parent: Owner,
     /// How it ended, once it has been waited for. Its id may be another child's from then on.
     ended: Option<WaitStatus>,
 }
@@ -51,7 +51,8 @@ pub struct Child {
 ///
 /// # Errors
 ///
-/// `EAGAIN` at the limit of processes, `ENOMEM`; refused if this process has more than one thread, or has had.
+/// `EAGAIN` at the limit of processes, `ENOMEM`; refused if this process has more than one thread, or has had, and if
+/// it has pages that would not be copied, of which another crate may believe that it has them alone.
 pub fn fork() -> Result<Fork, Error> {
     if !is_single_threaded() {
         let refusal = Refusal::Other("it has more than one thread".into());
@@ -61,42 +62,31 @@ pub fn fork() -> Result<Fork, Error> {
         let refusal = Refusal::Other("it has had more than one thread".into());
         return Err(Error::refused("fork", "this process", refusal));
     }
+    must_be_forkable()?;
     // SAFETY: after a fork of a process with several threads the child may only make
     // async-signal-safe calls, because another thread may have held a lock. This process has a
     // single thread, the one that asks, so there is nobody who could start another in between; and no handle
-    // of one that has ended.
+    // of one that has ended. All memory is copied, but for what `common` shares, where everybody keeps to atomics,
+    // and for files.
     match unsafe { nix::unistd::fork() } {
-        Ok(ForkResult::Child) => {
-            FORKS.fetch_add(1, Ordering::Relaxed);
-            Ok(Fork::Child)
-        }
+        Ok(ForkResult::Child) => Ok(Fork::Child),
         Ok(ForkResult::Parent { child }) => {
-            Ok(Fork::Parent(Child { pid: child, parent: this_process(), ended: None }))
+            Ok(Fork::Parent(Child { pid: child, parent: Owner::current(), ended: None }))
         }
         Err(errno) => Err(Error::new("fork", "this process", errno)),
     }
 }
 
-/// How many calls of [`fork`] lie between this process and the first one.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// The id alone does not tell a process from its child: in a PID namespace of its own, the child may have the same one.
-fn this_process() -> (Pid, u32) {
-    (getpid(), FORKS.load(Ordering::Relaxed))
-}
-
 /// Whether a thread was ever started here. The handle of one that has ended, and that nobody has joined, would mean
 /// memory in the child that the C library there takes for free: it gives it to the next thread, or unmaps it.
 fn has_had_threads() -> bool {
-    // In glibc since 2.32, see "Single-Threaded" in its manual. Where it is not, nobody knows.
-    // SAFETY: the name ends with a NUL, and dlsym(3) only looks it up.
-    let single = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
-    if single.is_null() {
-        return false;
-    }
-    // SAFETY: a char of the C library's, which is there for as long as this process. It stores there when a thread is
-    // started, and this process has only the one that asks.
-    unsafe { single.cast::<c_char>().read() == 0 }
+    __libc_single_threaded.load(Ordering::Relaxed) == 0
+}
+
+unsafe extern "C" {
+    /// A char of the C library, which stores 0 there when a thread is started: in glibc since 2.32, see
+    /// "Single-Threaded" in its manual.
+    safe static __libc_single_threaded: AtomicU8;
 }
 
 /// Runs `work` in a child, which then exits with the status that [`Terminal::conclude`] gives:
@@ -166,11 +156,12 @@ impl Child {
             None => waitpid(self.pid, Some(WaitPidFlag::WNOHANG)),
         };
         match looked {
-            Ok(WaitStatus::StillAlive) => Ok(true),
-            Ok(ended) => {
+            Ok(ended @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) => {
                 self.ended = Some(ended);
                 self.verdict(ended).map(|()| false)
             }
+            // A debugger may have stopped it.
+            Ok(_) => Ok(true),
             Err(errno) => Err(Error::new("waitpid", format_args!("child {}", self.pid), errno)),
         }
     }
@@ -189,7 +180,8 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.ended.is_none() && self.parent == this_process() {
+        // Somebody else may have waited for it, and then its id is a stranger's.
+        if self.parent.is_current() && matches!(self.is_running(), Ok(true)) {
             let _ = kill(self.pid, Signal::SIGKILL);
             while waitpid(self.pid, None) == Err(Errno::EINTR) {}
         }

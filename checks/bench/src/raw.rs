@@ -1,19 +1,19 @@
 //! All `unsafe` of the bench: what C does with shared memory, to compare with, and System V message queues,
 //! which neither nix nor `common` has.
 
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_long};
 use std::fs::File;
-use std::num::NonZeroUsize;
-use std::ptr::NonNull;
 
+use common::Result;
+use common::mapping::Region;
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags};
 use nix::unistd::Pid;
 
 /// Pages that hold plain words. They are shared with the children that are forked from now on, or hold
 /// what is in a file.
 pub struct Plain {
-    start: NonNull<c_void>,
+    pages: Region,
     words: usize,
 }
 
@@ -23,12 +23,10 @@ impl Plain {
     /// # Errors
     ///
     /// Those of mmap(2); `EINVAL` for 0 words.
-    pub fn anonymous(words: usize, more: MapFlags) -> nix::Result<Self> {
-        let length = NonZeroUsize::new(words * 4).ok_or(Errno::EINVAL)?;
-        let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: without an address, mmap replaces nothing.
-        let start = unsafe { mmap_anonymous(None, length, rights, MapFlags::MAP_SHARED | more) }?;
-        Ok(Self { start, words })
+    pub fn anonymous(words: usize, more: MapFlags) -> Result<Self> {
+        let (rights, flags) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+        let pages = Region::map(words * 4, rights, flags | MapFlags::MAP_ANONYMOUS | more, None)?;
+        Ok(Self { pages, words })
     }
 
     /// Maps the first words of `file` to be read: mmap(2).
@@ -40,12 +38,10 @@ impl Plain {
     /// # Errors
     ///
     /// Those of mmap(2); `EINVAL` for 0 words.
-    pub unsafe fn of_file(file: &File, words: usize, more: MapFlags) -> nix::Result<Self> {
-        let length = NonZeroUsize::new(words * 4).ok_or(Errno::EINVAL)?;
+    pub unsafe fn of_file(file: &File, words: usize, more: MapFlags) -> Result<Self> {
         let flags = MapFlags::MAP_SHARED | more;
-        // SAFETY: without an address, mmap replaces nothing.
-        let start = unsafe { mmap(None, length, ProtFlags::PROT_READ, flags, file, 0) }?;
-        Ok(Self { start, words })
+        let pages = Region::map(words * 4, ProtFlags::PROT_READ, flags, Some((file, 0)))?;
+        Ok(Self { pages, words })
     }
 
     /// The words, to be read.
@@ -56,7 +52,7 @@ impl Plain {
     #[must_use]
     pub unsafe fn read(&self) -> &[u32] {
         // SAFETY: the pages have that many words, are mapped while `self` exists, and nobody stores.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.words) }
+        unsafe { std::slice::from_raw_parts(self.pages.address().as_ptr().cast(), self.words) }
     }
 
     /// The words, to be written. Not those of a file, whose pages are read-only.
@@ -66,14 +62,7 @@ impl Plain {
     /// Nobody else may load or store them while the slice exists: it is this process's turn.
     pub unsafe fn write(&mut self) -> &mut [u32] {
         // SAFETY: the pages have that many words, are mapped while `self` exists, and are ours alone now.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.words) }
-    }
-}
-
-impl Drop for Plain {
-    fn drop(&mut self) {
-        // SAFETY: nobody has a reference into the pages, since each borrows `self`.
-        let _ = unsafe { munmap(self.start, self.words * 4) };
+        unsafe { std::slice::from_raw_parts_mut(self.pages.address().as_ptr().cast(), self.words) }
     }
 }
 

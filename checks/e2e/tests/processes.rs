@@ -3,6 +3,7 @@
 //! `cargo test -p e2e --test processes -- mutex` runs those with this word in their name.
 
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -19,12 +20,13 @@ use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use nix::sys::signal::{Signal, raise};
 use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 32] = [
+const TESTS: [(&str, Test); 33] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -56,6 +58,7 @@ const TESTS: [(&str, Test); 32] = [
     ("a copy of its guard unlocks nothing", rwlock_inherited),
     ("a record lock keeps processes apart", record_lock_keeps_apart),
     ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
+    ("a process with pages that are not copied does not fork", pages_of_others),
     // The last one: from then on this process does not fork.
     ("a process that has had a thread does not fork", had_a_thread),
 ];
@@ -76,10 +79,31 @@ fn had_a_thread(_: &mut Terminal) -> Result<(), Stop> {
     }
     match fork() {
         Ok(Fork::Child) => std::process::exit(0),
-        Ok(Fork::Parent(_)) => eprintln!("skipped: this C library does not tell"),
+        Ok(Fork::Parent(_)) => panic!("it did"),
         Err(error) => assert!(error.refusal().is_some(), "{error}"),
     }
     ended.join().expect("no panic");
+    Ok(())
+}
+
+fn pages_of_others(_: &mut Terminal) -> Result<(), Stop> {
+    let page = NonZeroUsize::new(common::proc::page_size()).expect("pages");
+    let map = |sharing| {
+        let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: without MAP_FIXED nothing is replaced.
+        unsafe { mmap_anonymous(None, page, rights, sharing) }.expect("a page")
+    };
+    let (shared, kept_out) = (map(MapFlags::MAP_SHARED), map(MapFlags::MAP_PRIVATE));
+    // SAFETY: nobody refers to the page.
+    unsafe { madvise(kept_out, page.get(), MmapAdvise::MADV_DONTFORK) }.expect("madvise");
+    for pages in [shared, kept_out] {
+        let ended = in_child(|| Ok(()));
+        // SAFETY: as above.
+        unsafe { munmap(pages, page.get()) }.expect("mapped");
+        let error = ended.expect_err("not copied");
+        expect("refused", error.call() == "fork" && error.refusal().is_some());
+    }
+    expect("they have gone", in_child(|| Ok(()))? == Ended::Exited(0));
     Ok(())
 }
 

@@ -1,18 +1,21 @@
 //! Files in which something else lies than 32-bit words, so that nobody may map them as such.
 
+use std::ffi::OsString;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
+use nix::fcntl::readlinkat;
 use nix::sys::statfs::{DEBUGFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs};
 
 use super::Area;
 use crate::error::{Error, Refusal, Result, errno_of};
-use crate::proc::{MapsLine, own_maps};
+use crate::proc::{self, MapsLine, own_maps};
 use crate::shared::ReadOnly;
 
 /// Where the C library has semaphores mapped in this process, once for each time that one is open. Whoever maps
@@ -40,8 +43,8 @@ pub(crate) fn semaphores() -> Semaphores {
 pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> Result<Semaphores> {
     let refused = |kind| Error::refused(call, &object, Refusal::Kind(kind));
     let about = file.metadata().map_err(|it| Error::new("fstat", &object, errno_of(&it)))?;
-    match fs::read_link(format!("/proc/thread-self/fd/{}", file.as_raw_fd())) {
-        Ok(name) => kind(&name).map_or(Ok(()), |it| Err(refused(it)))?,
+    match own_name(file) {
+        Ok(name) => kind(Path::new(&name)).map_or(Ok(()), |it| Err(refused(it)))?,
         // Pages of a process have no name, so what has one is no such file. It may have been opened before a
         // chroot(2) to where there is no /proc.
         Err(_) if about.nlink() > 0 => {}
@@ -69,6 +72,12 @@ pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> R
     Ok(semaphores)
 }
 
+/// The name that `file` was opened by, as the kernel has it.
+fn own_name(file: &File) -> io::Result<OsString> {
+    let directory = proc::open("/proc/thread-self/fd", PROC_SUPER_MAGIC)?;
+    Ok(readlinkat(directory, &*file.as_raw_fd().to_string())?)
+}
+
 /// The device and the inode of what is mapped at `address`.
 fn file_at(lines: &[MapsLine], address: usize) -> Option<(&str, u64)> {
     let line = lines.iter().find(|it| it.addresses.contains(&address))?;
@@ -92,9 +101,12 @@ pub(crate) fn must_be_mapped_once(address: usize, object: impl Display) -> Resul
     Ok(())
 }
 
+/// The names of anonymous pages that are a file to the kernel: shared ones; and those of MAP_HUGETLB, the private ones
+/// too, which may be anybody's heap.
+pub(super) const ANONYMOUS: [&str; 2] = ["/dev/zero (deleted)", "/anon_hugepage (deleted)"];
+
 fn kind(name: &Path) -> Option<&'static str> {
-    // Shared anonymous pages; and those of MAP_HUGETLB, the private ones too, which may be anybody's heap.
-    if ["/dev/zero (deleted)", "/anon_hugepage (deleted)"].map(Path::new).contains(&name) {
+    if ANONYMOUS.map(Path::new).contains(&name) {
         return Some("process's own memory");
     }
     let semaphore = name.strip_prefix("/dev/shm").ok()?.to_str()?.starts_with("sem.");
@@ -110,6 +122,7 @@ mod tests {
     use crate::sync::named_semaphore::NamedSemaphore;
     use crate::sync::named_semaphore::tests::Unlinked;
     use nix::sys::mman::{MapFlags, ProtFlags};
+    use std::fs;
     use std::path::PathBuf;
     use std::sync::atomic::Ordering;
 

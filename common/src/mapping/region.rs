@@ -5,6 +5,7 @@
 //! replaced and moved in safe code.
 
 mod calls;
+mod stack;
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -29,8 +30,8 @@ use crate::proc::page_size;
 #[derive(Debug)]
 pub struct Region {
     area: Area,
-    /// Whether its pages are huge ones. Then the kernel may have mapped more than `area` says.
-    huge: bool,
+    /// Whether there is nothing but pages of the usual size. Of others the kernel may have mapped more than `area` says.
+    resizable: bool,
 }
 
 /// Flags that could put pages where this process has others, or let them grow to there.
@@ -78,8 +79,8 @@ impl Region {
             // SAFETY: as above.
             None => unsafe { mmap_anonymous(None, rounded, rights, flags) },
         };
-        let area = Area { start: start.map_err(failed)?, length: rounded.get() };
-        Ok(Self { area, huge })
+        let area = Area::new(start.map_err(failed)?, rounded.get());
+        Ok(Self { area, resizable: !huge })
     }
 
     /// Bytes, always whole pages.

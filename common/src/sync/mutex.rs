@@ -9,6 +9,7 @@
 //! | the owner dies | the next to lock gets [`Lock::OwnerDied`] and must repair the value before anybody uses it |
 //! | that one dies too | the next gets [`Lock::OwnerDied`] again |
 //! | nobody repairs | the mutex is lost: everybody gets `ENOTRECOVERABLE`, rather than a half-written value |
+//! | it had more than 2048 | the kernel tells of so many mutexes of a thread; who waits for another waits for ever |
 //! | a waiter dies | the others do not sleep for good: whoever waits looks again ten times a second |
 //!
 //! The last row is ours, not the C library's: [`Mutex::lock`] says what it does, `docs/the-race.md`
@@ -58,7 +59,7 @@ impl<T: Anonymous> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `ENOTSUP` where the C library has no such mutexes.
+    /// `ENOMEM`; `ENOTSUP` where the C library has no such mutexes; those of open(2) on /proc/self/ns/pid.
     pub fn anonymous() -> Result<Self> {
         const { assert!(align_of::<Locked<T>>() <= 4096, "aligned like no page") };
         let area = Area::anonymous(size_of::<Locked<T>>())?;

@@ -59,9 +59,9 @@ fn namespace() -> Result<u64> {
     pid_namespace().map_err(|it| Error::new("open", "/proc/self/ns/pid", errno_of(&it)))
 }
 
-/// The process that took a lock.
+/// The process that a guard belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner(u32);
+pub struct Owner(u32);
 
 impl Owner {
     /// This process. From the first call on, forks are counted: pthread_atfork(3).
@@ -69,7 +69,8 @@ impl Owner {
     /// # Panics
     ///
     /// If there is no memory for a few words.
-    pub(super) fn current() -> Self {
+    #[must_use]
+    pub fn current() -> Self {
         static COUNTING: Once = Once::new();
         COUNTING.call_once(|| {
             // SAFETY: the handler makes a single atomic addition, which a child may do after the fork
@@ -81,7 +82,8 @@ impl Owner {
     }
 
     /// Whether it is this process, and not one that this one was forked from.
-    pub(super) fn is_current(self) -> bool {
+    #[must_use]
+    pub fn is_current(self) -> bool {
         self == Self::current()
     }
 }

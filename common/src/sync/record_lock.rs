@@ -13,6 +13,7 @@
 
 use std::ffi::{c_int, c_short};
 use std::fs::File;
+use std::marker::PhantomData;
 use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
@@ -73,7 +74,7 @@ impl RecordLock {
                 return Err(failed("fcntl(F_OFD_SETLKW)", errno));
             }
         }
-        Ok(Held { lock: self })
+        Ok(Held { lock: self, same_thread: PhantomData })
     }
 
     /// Locks or unlocks the whole file, however long it may become.
@@ -93,6 +94,8 @@ impl RecordLock {
 #[must_use = "dropped at once, it protects nothing"]
 pub struct Held<'a> {
     lock: &'a RecordLock,
+    // A thread may have descriptors of its own (unshare(2) with CLONE_FILES), where the number is another file's.
+    same_thread: PhantomData<*const ()>,
 }
 
 impl Drop for Held<'_> {

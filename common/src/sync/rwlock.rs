@@ -7,6 +7,9 @@
 //! | needs | write access for everybody: a reader counts itself in and out |
 //! | a holder dies | it stays counted: after a writer everybody waits for ever, after a reader every writer. There is no robust kind |
 //!
+//! A writer is known by the number of its thread. In another PID namespace somebody else may have it, and gets
+//! `EDEADLK`.
+//!
 //! See pthread_rwlock_init(3p) and pthread_rwlockattr_setpshared(3p).
 
 use std::ffi::c_int;

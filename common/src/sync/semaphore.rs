@@ -23,7 +23,8 @@ use crate::sysv::Key;
 ///
 /// Dropping it does nothing: a set outlives its processes until [`Semaphore::remove`].
 ///
-/// unshare(2) with `CLONE_SYSVSEM` carries the undo list out at once: it gives the semaphore back under a guard.
+/// unshare(2) with `CLONE_SYSVSEM` or `CLONE_NEWIPC` carries the undo list out at once: it gives the semaphore back
+/// under a guard. After the second, the same id may be another set, in the new namespace.
 #[derive(Debug)]
 pub struct Semaphore {
     id: c_int,

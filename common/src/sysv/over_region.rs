@@ -50,7 +50,7 @@ impl Segment {
         }
         // From now on it is the region that detaches it: munmap(2) does that too.
         let _ = ManuallyDrop::new(attached);
-        Ok(ManuallyDrop::into_inner(room))
+        Ok(ManuallyDrop::into_inner(room).with_segment())
     }
 }
 

@@ -11,14 +11,12 @@ use nix::sys::mman::{
     msync,
 };
 
+use super::stack::{GAP, stack_behind};
 use super::{Region, failed, has_huge_pages, regular, whole_pages};
 use crate::error::{Error, Refusal, Result};
 use crate::mapping::reservation::Reservation;
 use crate::mapping::{Area, not_words};
-use crate::proc::{MapsLine, is_single_threaded, own_maps, page_size};
-
-/// How many pages the kernel keeps free below the stack, if nobody has told it otherwise (`stack_guard_gap`).
-const GAP: usize = 256;
+use crate::proc::{is_single_threaded, own_maps, page_size};
 
 impl Region {
     /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
@@ -48,7 +46,7 @@ impl Region {
         // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
         unsafe { mprotect(start, length, ProtFlags::PROT_READ) }
             .map_err(failed("mprotect", offset, length))?;
-        let near = self.area.addresses().end + GAP * page_size();
+        let near = self.area.addresses().end.saturating_add(GAP * page_size());
         if self.stack_behind()?.is_some_and(|it| it < near) {
             let refusal = Refusal::Other("the stack may grow into these pages".into());
             return Err(Error::refused("mprotect", "the region", refusal));
@@ -122,6 +120,11 @@ impl Region {
         unsafe { madvise(start, length, advice) }.map_err(failed("madvise", offset, length))
     }
 
+    /// It has a segment's pages now, which may be huge.
+    pub(crate) fn with_segment(self) -> Self {
+        Self { resizable: false, ..self }
+    }
+
     /// Hands changed pages to the file's storage: msync(2).
     ///
     /// # Errors
@@ -171,7 +174,7 @@ impl Region {
     /// # Errors
     ///
     /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split or lost. Refused for
-    /// huge pages, of which the kernel would move more than this region has.
+    /// huge pages, of which the kernel would move more than this region has, and where a segment is.
     pub fn resize(&mut self, length: usize) -> Result<()> {
         let object = format!("{length} bytes");
         let failed = |errno| Error::new("mremap", &object, errno);
@@ -180,8 +183,12 @@ impl Region {
             // For an old size of 0, mremap(2) maps a second time whatever is there.
             return Err(failed(Errno::EFAULT));
         }
-        if self.huge {
-            return Err(Error::refused("mremap", &object, Refusal::Kind("of huge pages")));
+        if !self.resizable {
+            return Err(Error::refused(
+                "mremap",
+                &object,
+                Refusal::Other("its pages may be huge".into()),
+            ));
         }
         let room = if rounded.get() > self.size() {
             Some(Reservation::anywhere(rounded).map_err(failed)?)
@@ -203,8 +210,7 @@ impl Region {
         if let Some(room) = room {
             room.leak();
         }
-        self.area.start = moved.map_err(failed)?;
-        self.area.length = rounded.get();
+        self.area.has_moved(moved.map_err(failed)?, rounded.get());
         Ok(())
     }
 
@@ -255,45 +261,9 @@ impl Region {
         if got != wanted {
             // Without MAP_FIXED the address is a hint; a kernel before 4.17 does not know
             // MAP_FIXED_NOREPLACE and takes it for one too.
-            drop(Area { start: got, length });
+            drop(Area::new(got, length));
             return Err(failed(Errno::EEXIST));
         }
         Ok(())
-    }
-}
-
-/// Where the stack begins, if in `lines` nothing is mapped between it and the address `end`.
-///
-/// Parts of the stack may have got flags or a name of their own (prctl(2) `PR_SET_VMA_ANON_NAME`): then only
-/// the last line is called `[stack]`, and the first one grows. What adjoins the stack counts as its part.
-fn stack_behind(end: usize, lines: &[MapsLine]) -> Option<usize> {
-    let mut behind = lines.iter().skip_while(|it| it.addresses.start < end).peekable();
-    let start = behind.peek()?.addresses.start;
-    let mut until = start;
-    let mut adjoining =
-        behind.take_while(|it| mem::replace(&mut until, it.addresses.end) == it.addresses.start);
-    adjoining.any(|it| it.name == "[stack]").then_some(start)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stack_may_have_parts() {
-        let maps = |lines: &[(&str, &str)]| -> Vec<_> {
-            let line = |(addresses, name): &(&str, &str)| {
-                MapsLine::parse(&format!("{addresses} rw-p 00000000 00:00 0 {name}"))
-            };
-            lines.iter().map(|it| line(it).expect("a line")).collect()
-        };
-        let whole = maps(&[("1000-2000", ""), ("8000-a000", "[stack]"), ("c000-d000", "[vvar]")]);
-        assert_eq!([0x2000, 0x8000].map(|it| stack_behind(it, &whole)), [Some(0x8000); 2]);
-        assert_eq!([0x1000, 0xa000, 0xd000].map(|it| stack_behind(it, &whole)), [None; 3]);
-        let parts =
-            maps(&[("8000-9000", "[anon: a]"), ("9000-a000", ""), ("a000-b000", "[stack]")]);
-        assert_eq!(stack_behind(0x2000, &parts), Some(0x8000));
-        let another = maps(&[("8000-9000", ""), ("a000-b000", "[stack]")]);
-        assert_eq!(stack_behind(0x2000, &another), None);
     }
 }

@@ -1,0 +1,128 @@
+//! Whether a fork(2) would copy what this process has.
+//!
+//! To the pages that `common` shares, both processes keep to atomics. Other crates may have pages of which each
+//! process would believe that it has them alone: shared ones, behind a `&mut [u8]`. And pages that the kernel keeps
+//! out of the child, where a guard's copy would mean whatever is mapped there next.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::not_words::ANONYMOUS;
+use crate::error::{Error, Refusal, Result, errno_of};
+use crate::proc::{MapsLine, read};
+
+/// Where `common` has mappings: from, until.
+static OURS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+fn ours() -> MutexGuard<'static, BTreeMap<usize, usize>> {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn mapped(addresses: &Range<usize>) {
+    ours().insert(addresses.start, addresses.end);
+}
+
+pub(super) fn unmapped(start: usize) {
+    ours().remove(&start);
+}
+
+/// Refuses a fork if this process has pages that a child would not get, or shared ones without a file that are not
+/// `common`'s: `VmFlags` in /proc/self/smaps, see proc_pid_smaps(5).
+///
+/// What is mapped of a file is not looked at: anybody may change a file, so whoever has it as plain bytes has
+/// promised that nobody does.
+///
+/// # Errors
+///
+/// Refused, as said; those of open(2). A kernel without smaps is asked for the shared ones alone.
+pub fn must_be_forkable() -> Result<()> {
+    let text = read("/proc/self/smaps").or_else(|_| read("/proc/self/maps"));
+    let text = text.map_err(|it| Error::new("open", "/proc/self/maps", errno_of(&it)))?;
+    match unforkable(&String::from_utf8_lossy(&text), &ours()) {
+        None => Ok(()),
+        Some((line, why)) => {
+            let object = format!("the pages at {:x}", line.addresses.start);
+            Err(Error::refused("fork", object, Refusal::Other(why.into())))
+        }
+    }
+}
+
+/// The first mapping in `text`, of smaps or of maps, that a fork would not copy, and why.
+fn unforkable(text: &str, ours: &BTreeMap<usize, usize>) -> Option<(MapsLine, &'static str)> {
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        // Behind it come its figures, such as `Rss:`.
+        let Some(line) = MapsLine::parse(line) else { continue };
+        let mut flags = "";
+        while let Some(figure) = lines.next_if(|it| MapsLine::parse(it).is_none()) {
+            flags = figure.strip_prefix("VmFlags:").unwrap_or(flags);
+        }
+        let has = |flag| flags.split(' ').any(|it| it == flag);
+        // Where the kernel itself has put something, for who traces this process.
+        if has("dc") && line.name != "[uprobes]" {
+            return Some((line, "a child would not get them (MADV_DONTFORK)"));
+        }
+        // What may be dropped at any time ("dp") nobody could miss: the C library's random numbers lie there.
+        if has("wf") && !has("dp") {
+            return Some((line, "a child would find them empty (MADV_WIPEONFORK)"));
+        }
+        let start = line.addresses.start;
+        let known = ours.range(..=start).next_back().is_some_and(|(_, until)| start < *until);
+        if line.rights.ends_with('s') && ANONYMOUS.contains(&&*line.name) && !known {
+            return Some((line, "a child would share them, and others than common mapped them"));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::{Mapping, Region};
+    use crate::proc::page_size;
+    use crate::{Counters, ReadWrite};
+    use nix::sys::mman::{MapFlags, ProtFlags};
+
+    #[test]
+    fn what_a_fork_does_not_copy_is_found() {
+        let ours = BTreeMap::from([(0x2000, 0x3000)]);
+        let why = |line: &str, flags: &str| {
+            let text = format!(
+                "1000-2000 rw-p 00000000 00:00 0\nVmFlags: rd wr\n{line}\nRss: 4 kB\nVmFlags: {flags}\n"
+            );
+            unforkable(&text, &ours).map(|(_, why)| why.rsplit(' ').next().unwrap_or_default())
+        };
+        let private = "5000-6000 rw-p 00000000 00:00 0";
+        assert_eq!(why(private, "rd wr dc"), Some("(MADV_DONTFORK)"));
+        assert_eq!(why(private, "rd wr wf"), Some("(MADV_WIPEONFORK)"));
+        let uprobes = "5000-6000 --xp 00000000 00:00 0 [uprobes]";
+        for (line, flags) in [(private, "rd wr"), (private, "rd wf dp"), (uprobes, "ex dc")] {
+            assert_eq!(why(line, flags), None, "{line} {flags}");
+        }
+        let shared = |start, end, name| {
+            let line = format!("{start:x}-{end:x} rw-s 00000000 00:01 7 {name}");
+            why(&line, "rd wr sh").is_some()
+        };
+        // A huge page is more than what was asked for.
+        assert!(!shared(0x2000, 0x20_2000, "/anon_hugepage (deleted)"));
+        assert!(!shared(0x5000, 0x6000, "/tmp/file"));
+        assert!(shared(0x3000, 0x4000, "/dev/zero (deleted)"));
+        assert!(shared(0x1000, 0x2000, "/anon_hugepage (deleted)"));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn what_is_mapped_here_is_known() {
+        let counters = Mapping::<Counters<1>, ReadWrite>::anonymous().expect("pages");
+        let start = counters.address().addr().get();
+        assert!(ours().contains_key(&start));
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_ANONYMOUS;
+        let mut region = Region::map(1, ProtFlags::PROT_READ, flags, None).expect("a page");
+        let before = region.address().addr().get();
+        region.resize(2 * page_size()).expect("room");
+        let now = region.address().addr().get();
+        assert_eq!(ours().get(&now), Some(&(now + 2 * page_size())));
+        assert_ne!(ours().get(&before), Some(&(before + page_size())), "nothing of it is there");
+    }
+}

@@ -209,8 +209,8 @@ impl Side {
     }
 }
 
-fn broken(call: &'static str, file: &RecordFile<ReadWrite>, found: queue::Broken) -> Error {
-    let queue::Broken { field, found } = found;
+fn broken(call: &'static str, file: &RecordFile<ReadWrite>, found: queue::Impossible) -> Error {
+    let queue::Impossible { field, found } = found;
     Error::refused(call, file.name(), Refusal::Broken { field, found })
 }
 

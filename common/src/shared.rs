@@ -89,6 +89,16 @@ use std::ptr::NonNull;
 /// A record is declared with [`shared_record!`](crate::shared_record), which implements this trait;
 /// nobody needs to implement it by hand.
 ///
+/// A mutex is none: the C library keeps pointers and plain bytes in it, and nobody may store over them.
+///
+/// ```compile_fail,E0277
+/// use common::{Counters, ReadWrite, sync::mutex::Mutex, sysv::Segment};
+///
+/// fn attach(segment: &Segment) {
+///     let mutex = segment.attach::<Mutex<Counters<1>>, ReadWrite>();
+/// }
+/// ```
+///
 /// # Safety
 ///
 /// The implementor promises that the type

@@ -152,7 +152,7 @@ impl RecordFile<ReadWrite> {
     /// it with the bytes of `record` and the permission bits `mode`, less the umask.
     ///
     /// The new file appears whole or not at all (see `create.rs`). The C original opens with `O_TRUNC`
-    /// instead, which cuts the file off under a reader that has it mapped: its next load is a SIGBUS.
+    /// instead, which truncates the file under a reader that has it mapped: its next load is a SIGBUS.
     ///
     /// # Errors
     ///

@@ -59,7 +59,7 @@ fn accept(terminal: &mut Terminal, memory: &File) -> Result<Region> {
     let size = memory.metadata().on("fstat", "what came")?.len();
     let system = fstatfs(memory).on("fstatfs", "what came")?.filesystem_type();
     if !seals.contains(Seal::F_SEAL_SHRINK) {
-        return Err(refused("fcntl", "what came", "no F_SEAL_SHRINK, so its owner can truncate it"));
+        return Err(refused("fcntl", "what came", "no F_SEAL_SHRINK: its owner can truncate it"));
     } else if size < page_size() as u64 || system != TMPFS_MAGIC {
         return Err(refused("fstat", "what came", "too small, or of huge pages"));
     }

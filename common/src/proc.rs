@@ -1,9 +1,12 @@
 //! The kernel's own evidence: the lines of /proc about shared memory.
 
 use std::fmt::Display;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
+
+use nix::sys::statfs::{FsType, NSFS_MAGIC, PROC_SUPER_MAGIC, fstatfs};
 
 use crate::error::{Error, Result, errno_of};
 
@@ -86,7 +89,7 @@ pub(crate) fn own_maps() -> Result<Vec<MapsLine>> {
 ///
 /// Those of [`maps`].
 pub fn maps_where(pid: impl Display, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<MapsLine>> {
-    let text = fs::read(format!("/proc/{pid}/maps"))?;
+    let text = read(&format!("/proc/{pid}/maps"))?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter(|line| wanted(line));
     lines.map(|line| MapsLine::parse(line).ok_or_else(|| unexpected(line))).collect()
@@ -129,7 +132,8 @@ pub struct Listed {
 ///
 /// `ENOENT` without /proc, or on a kernel without System V shared memory.
 pub fn segments() -> io::Result<Vec<Listed>> {
-    let text = fs::read_to_string("/proc/sysvipc/shm")?;
+    let text = read("/proc/sysvipc/shm")?;
+    let text = String::from_utf8_lossy(&text);
     let mut lines = text.lines();
     let names: Vec<_> = lines.next().unwrap_or_default().split_whitespace().collect();
     lines.map(|line| Listed::parse(&names, line).ok_or_else(|| unexpected(line))).collect()
@@ -162,6 +166,26 @@ impl Listed {
     }
 }
 
+/// The number of the PID namespace of this process: pid_namespaces(7).
+pub(crate) fn pid_namespace() -> io::Result<u64> {
+    Ok(open("/proc/self/ns/pid", NSFS_MAGIC)?.metadata()?.ino())
+}
+
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    open(path, PROC_SUPER_MAGIC)?.read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Opens a file of the kernel's own. After a chroot(2) anybody may have put something else there.
+fn open(path: &str, system: FsType) -> io::Result<File> {
+    let file = File::open(path)?;
+    if fstatfs(&file)?.filesystem_type() == system {
+        return Ok(file);
+    }
+    Err(io::Error::other(format!("{path} is not the kernel's")))
+}
+
 fn unexpected(line: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("not as the man page says: {line}"))
 }
@@ -188,7 +212,7 @@ pub struct Stat {
 ///
 /// `ENOENT` and `ESRCH` if there is no such process.
 pub fn stat(process: impl Display) -> io::Result<Stat> {
-    let text = fs::read(format!("/proc/{process}/stat"))?;
+    let text = read(&format!("/proc/{process}/stat"))?;
     let text = String::from_utf8_lossy(&text);
     parse_stat(&text).ok_or_else(|| unexpected(&text))
 }

@@ -15,9 +15,6 @@ use lessons::{On as _, scratch_file};
 use nix::sys::mman::{MapFlags as Map, ProtFlags as Prot};
 use terminal::ended::in_child;
 
-/// So much that it does not fit where it is.
-const MORE: usize = 1 << 30;
-
 fn main() -> Result<()> {
     let page = page_size();
     let both = Prot::PROT_READ | Prot::PROT_WRITE;
@@ -26,13 +23,12 @@ fn main() -> Result<()> {
     // A file: ftruncate makes the object longer, mremap the view of it. Both are needed.
     let file = scratch_file()?;
     file.set_len(page as u64).on("ftruncate", "the file")?;
-    // Linux puts the next mapping below the last one, so that `pages` mostly has no room to grow.
-    let _behind = Region::map(page, both, shared, Some((&file, 0)))?;
     let mut pages = Region::map(page, both, shared, Some((&file, 0)))?;
     pages.store(0, 7);
     let before = pages.address();
     file.set_len(2 * page as u64).on("ftruncate", "the file")?;
-    pages.resize(MORE)?;
+    // With MREMAP_FIXED, to a place that has just been reserved. With MREMAP_MAYMOVE alone the kernel decides.
+    pages.resize(4 * page)?;
     println!("file: the first word is {}, the second page has {}", pages.load(0), pages.load(page));
     // In C every pointer into the old place dangles now. Offsets from the start stay right.
     eprintln!("mremap: {before:p} before, {:p} now", pages.address());

@@ -5,16 +5,17 @@
 use std::ptr;
 
 use common::mapping::Region;
-use common::proc::maps;
+use common::proc::{maps, page_size};
 use common::{Error, Refusal, Result};
 use e2e::forking::{Test, run};
+use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags};
 use terminal::ended::{Ended, in_child};
 use terminal::{Stop, Terminal};
 
 const TESTS: [(&str, Test); 3] = [
     ("pages that the stack has come to touch are not opened", protect),
-    ("a region that has grown up to the stack is closed", resize),
+    ("a region does not grow up to the stack", resize),
     ("a load right below the stack is refused", load_after_unmap),
 ];
 
@@ -26,18 +27,28 @@ const NONE: ProtFlags = ProtFlags::PROT_NONE;
 const BOTH: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 fn protect(_: &mut Terminal) -> std::result::Result<(), Stop> {
-    refused(|region| {
-        touch(end_of(&region));
-        region.protect(0, region.size(), BOTH)
-    })
+    for distance in [0, 8 * page_size()] {
+        refused(|region| {
+            touch(end_of(&region) + distance);
+            region.protect(0, region.size(), BOTH)
+        })?;
+    }
+    Ok(())
 }
 
 fn resize(_: &mut Terminal) -> std::result::Result<(), Stop> {
-    refused(|mut region| {
+    let ended = in_child(|| {
+        let (_others, mut region) = all_up_to_the_stack();
         region.protect(0, region.size(), BOTH)?;
+        // The only place where it could grow to that size.
         let room = start_of_stack() - end_of(&region);
-        region.resize(region.size() + room)
-    })
+        let grown = region.resize(region.size() + room).expect_err("no room");
+        assert_eq!(grown.errno(), Some(Errno::ENOMEM));
+        region.store(0, 1);
+        Ok(())
+    })?;
+    assert_eq!(ended, Ended::Exited(0));
+    Ok(())
 }
 
 fn load_after_unmap(_: &mut Terminal) -> std::result::Result<(), Stop> {

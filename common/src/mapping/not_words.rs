@@ -27,8 +27,8 @@ pub(crate) fn semaphores() -> Semaphores {
 
 /// Refuses `file`, for `call` on `object`, if it is
 ///
-/// - anonymous shared pages, which root can open in /proc/PID/map_files, and which the kernel shows as a
-///   regular file. Wider atomics lie there, or a mutex, and words stored over it would have the C library
+/// - anonymous pages that root can open in /proc/PID/map_files, where the kernel shows shared ones and huge ones
+///   as a regular file. Wider atomics lie there, or a mutex, and words stored over it would have the C library
 ///   follow pointers that anybody made up;
 /// - a semaphore of sem_open(3), which glibc loads and stores as 64 bits at once. It is known by the name that
 ///   the file was opened by. One that this process has open is known under every name, which rename(2) and
@@ -93,7 +93,8 @@ pub(crate) fn must_be_mapped_once(address: usize, object: impl Display) -> Resul
 }
 
 fn kind(name: &Path) -> Option<&'static str> {
-    if name.as_os_str() == "/dev/zero (deleted)" {
+    // Shared anonymous pages; and those of MAP_HUGETLB, the private ones too, which may be anybody's heap.
+    if ["/dev/zero (deleted)", "/anon_hugepage (deleted)"].map(Path::new).contains(&name) {
         return Some("process's own memory");
     }
     let semaphore = name.strip_prefix("/dev/shm").ok()?.to_str()?.starts_with("sem.");
@@ -229,6 +230,7 @@ mod tests {
     #[test]
     fn other_files_of_the_same_directory_are_words() {
         assert_eq!(kind(Path::new("/dev/shm/sem.a (deleted)")), Some("semaphore"));
+        assert_eq!(kind(Path::new("/anon_hugepage (deleted)")), Some("process's own memory"));
         for name in ["/dev/shm/semantics", "/dev/shm/a", "/tmp/sem.a", "/dev/zero"] {
             assert_eq!(kind(Path::new(name)), None, "{name}");
         }

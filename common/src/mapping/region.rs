@@ -2,7 +2,7 @@
 //!
 //! The other guards here hand out references, so what they map stays readable. A [`Region`] hands out
 //! none: it loads and stores words by their offset. That is why its pages may be protected, dropped,
-//! replaced and moved in safe code, as long as the stack does not come to be their neighbour.
+//! replaced and moved in safe code.
 
 mod calls;
 
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
+use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
 use super::Area;
 use super::not_words::{self, Semaphores};
@@ -28,6 +29,8 @@ use crate::proc::page_size;
 #[derive(Debug)]
 pub struct Region {
     area: Area,
+    /// Whether its pages are huge ones. Then the kernel may have mapped more than `area` says.
+    huge: bool,
 }
 
 /// Flags that could put pages where this process has others, or let them grow to there.
@@ -59,6 +62,8 @@ impl Region {
             let refusal = Refusal::Other("these flags may replace other pages".into());
             return Err(Error::refused("mmap", object, refusal));
         }
+        let huge = flags.contains(MapFlags::MAP_HUGETLB)
+            || file.map_or(Ok(false), |(file, _)| has_huge_pages(file))?;
         let failed = |errno| Error::new("mmap", &object, errno);
         let rounded = whole_pages(length).map_err(failed)?;
         let start = match file {
@@ -74,7 +79,7 @@ impl Region {
             None => unsafe { mmap_anonymous(None, rounded, rights, flags) },
         };
         let area = Area { start: start.map_err(failed)?, length: rounded.get() };
-        Ok(Self { area })
+        Ok(Self { area, huge })
     }
 
     /// Bytes, always whole pages.
@@ -156,6 +161,11 @@ fn regular(file: &File) -> Result<Semaphores> {
     Err(Error::refused("mmap", "the file", Refusal::Kind("device or a directory")))
 }
 
+fn has_huge_pages(file: &File) -> Result<bool> {
+    let system = fstatfs(file).map_err(|it| Error::new("fstatfs", "the file", it))?;
+    Ok(system.filesystem_type() == HUGETLBFS_MAGIC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +232,13 @@ mod tests {
             let (huge, flags) = (File::from(huge), MapFlags::MAP_SHARED | MapFlags::MAP_FIXED);
             let error = anonymous(1).replace(0, page_size(), flags, (&huge, 0));
             assert!(error.expect_err("huge pages").refusal().is_some());
+            // Where there is a reserve of them.
+            if let Ok(mut region) =
+                Region::map(page_size(), BOTH, MapFlags::MAP_SHARED, Some((&huge, 0)))
+            {
+                let error = region.resize(2 * page_size()).expect_err("huge pages");
+                assert!(error.refusal().is_some(), "{error}");
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! Reserved addresses: room in the address space, without memory.
 
+use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
@@ -30,15 +31,27 @@ impl Reservation {
         let start = wanted.start - wanted.start % page;
         let end = wanted.end.checked_next_multiple_of(page)?;
         let length = NonZeroUsize::new(end.checked_sub(start)?)?;
+        let reserved = Self::near(NonZeroUsize::new(start), length).ok()?;
+        (reserved.addresses.start == start).then_some(reserved)
+    }
+
+    /// Reserves `length` bytes, whole pages, where the kernel chooses.
+    pub(crate) fn anywhere(length: NonZeroUsize) -> nix::Result<Self> {
+        Self::near(None, length)
+    }
+
+    fn near(hint: Option<NonZeroUsize>, length: NonZeroUsize) -> nix::Result<Self> {
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: without MAP_FIXED, mmap never replaces a mapping that is there, so it touches no
         // memory that Rust knows of.
-        let got = unsafe {
-            mmap_anonymous(NonZeroUsize::new(start), length, ProtFlags::PROT_READ, flags)
-        };
-        let got = got.ok()?.as_ptr().addr();
-        let reserved = Self { addresses: got..got + length.get() };
-        (got == start).then_some(reserved)
+        let got = unsafe { mmap_anonymous(hint, length, ProtFlags::PROT_READ, flags) }?;
+        let start = got.as_ptr().addr();
+        Ok(Self { addresses: start..start + length.get() })
+    }
+
+    /// The first address.
+    pub(crate) fn start(&self) -> Option<NonNull<c_void>> {
+        NonNull::new(ptr::without_provenance_mut(self.addresses.start))
     }
 
     /// Frees what lies before and behind the `length` bytes from `start` on, which have been
@@ -58,10 +71,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let (Some(start), false) = (
-            NonNull::new(std::ptr::without_provenance_mut(self.addresses.start)),
-            self.addresses.is_empty(),
-        ) {
+        if let (Some(start), false) = (self.start(), self.addresses.is_empty()) {
             // SAFETY: these addresses are this reservation's; nobody else has anything there.
             let _ = unsafe { munmap(start, self.addresses.len()) };
         }

@@ -26,7 +26,7 @@ use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::time::ClockId;
 
-use super::owner::Owner;
+use super::owner::{Home, Owner};
 use crate::error::{Error, Refusal, Result};
 use crate::mapping::Area;
 use crate::shared::{Anonymous, Writer};
@@ -37,8 +37,9 @@ use crate::shared::{Anonymous, Writer};
 /// segment or a file: whoever locks bytes that are no mutex is at their mercy.
 pub struct Mutex<T: Anonymous> {
     area: ManuallyDrop<Area>,
-    /// Whether this process owns the mutex.
-    owned: Cell<bool>,
+    home: Home,
+    /// The process that has locked it and not unlocked it, if that is this one or one that this was forked from.
+    owned: Cell<Option<Owner>>,
     value: PhantomData<T>,
 }
 
@@ -83,8 +84,8 @@ impl<T: Anonymous> Mutex<T> {
             libc::pthread_mutex_init(area.start().as_ptr().cast(), &raw const attributes)
         };
         check("pthread_mutex_init", done)?;
-        let area = ManuallyDrop::new(area);
-        Ok(Self { area, owned: Cell::new(false), value: PhantomData })
+        let (area, home) = (ManuallyDrop::new(area), Home::here()?);
+        Ok(Self { area, home, owned: Cell::new(None), value: PhantomData })
     }
 
     fn raw(&self) -> *mut libc::pthread_mutex_t {
@@ -100,8 +101,7 @@ impl<T: Anonymous> Mutex<T> {
         unsafe { value.cast().as_ref() }
     }
 
-    /// Takes the mutex, or waits until nobody owns it and takes it then. Whoever locks it a second
-    /// time while owning it waits for ever. Signals do not end the wait.
+    /// Takes the mutex, or waits until nobody owns it and takes it then. Signals do not end the wait.
     ///
     /// pthread_mutex_lock(3) would be enough if nobody were ever killed. An unlock wakes one waiter.
     /// If that one is killed before it has the mutex, its wake-up is lost with it, and another may
@@ -111,8 +111,14 @@ impl<T: Anonymous> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// `ENOTRECOVERABLE` if an owner has died and the next one did not repair the value.
+    /// `ENOTRECOVERABLE` if an owner has died and the next one did not repair the value; `EDEADLK` if this process
+    /// owns it. Refused in another PID namespace than that in which it was made: the owner is known by the
+    /// number of its thread, and the kernel would take a waiter with the same number, killed there, for it.
     pub fn lock(&self) -> Result<Lock<'_, T>> {
+        self.home.must_be_here()?;
+        if self.owned.get().is_some_and(Owner::is_current) {
+            return Err(Error::new("pthread_mutex_lock", OBJECT, Errno::EDEADLK));
+        }
         let raw = self.raw();
         // First without a deadline: asking the clock would take longer than the lock itself.
         let mut call = "pthread_mutex_trylock";
@@ -130,8 +136,9 @@ impl<T: Anonymous> Mutex<T> {
         if done != libc::EOWNERDEAD {
             check(call, done)?;
         }
-        self.owned.set(true);
-        let guard = Guard { mutex: self, owner: Owner::current() };
+        let owner = Owner::current();
+        self.owned.set(Some(owner));
+        let guard = Guard { mutex: self, owner };
         Ok(if done == libc::EOWNERDEAD {
             Lock::OwnerDied(Broken { guard })
         } else {
@@ -142,9 +149,9 @@ impl<T: Anonymous> Mutex<T> {
 
 impl<T: Anonymous> Drop for Mutex<T> {
     fn drop(&mut self) {
-        // A guard that was forgotten leaves the mutex in this thread's list of robust mutexes,
-        // which the C library goes on to follow: such pages must stay mapped.
-        if !self.owned.get() {
+        // A guard that was forgotten, or that could not unlock, leaves the mutex in this thread's list of
+        // robust mutexes, which the C library goes on to follow: such pages must stay mapped.
+        if self.owned.get().is_none() {
             // SAFETY: nobody uses `area` after this, since `self` is on its way out.
             unsafe { ManuallyDrop::drop(&mut self.area) };
         }
@@ -182,15 +189,14 @@ impl<'a, T: Anonymous> Broken<'a, T> {
     /// # Errors
     ///
     /// Refused in a fork of the process that took the lock: before `repair` is called, or after it if
-    /// `repair` itself forked. None else that the types here allow; `EINVAL` means a mutex whose owner
-    /// has not died.
+    /// `repair` itself forked. None else that the types here allow.
     pub fn repair(self, repair: impl FnOnce(Writer<'_, T>)) -> Result<Guard<'a, T>> {
         self.must_be_ours()?;
         repair(self.guard.writer());
         // Again, because `repair` may have forked: the child must not declare whole what its parent
         // is still repairing.
         self.must_be_ours()?;
-        // SAFETY: `raw` is a mutex, and this thread owns it: the guard is not a copy.
+        // SAFETY: `raw` is a mutex. Who does not own it, or owns a whole one, gets `EINVAL`.
         let done = unsafe { libc::pthread_mutex_consistent(self.guard.mutex.raw()) };
         check("pthread_mutex_consistent", done)?;
         Ok(self.guard)
@@ -235,9 +241,10 @@ impl<T: Anonymous> Drop for Guard<'_, T> {
         if !self.owner.is_current() {
             return;
         }
-        // SAFETY: `raw` is a mutex, and this thread owns it: that is what a guard is.
-        unsafe { libc::pthread_mutex_unlock(self.mutex.raw()) };
-        self.mutex.owned.set(false);
+        // SAFETY: `raw` is a mutex. Who does not own it gets `EPERM`.
+        if unsafe { libc::pthread_mutex_unlock(self.mutex.raw()) } == 0 {
+            self.mutex.owned.set(None);
+        }
     }
 }
 
@@ -275,26 +282,4 @@ fn check(call: &'static str, done: c_int) -> Result<()> {
 const OBJECT: &str = "the mutex in shared memory";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Counters, proc::maps};
-
-    #[test]
-    #[cfg_attr(miri, ignore = "system calls")]
-    fn the_pages_go_unless_a_guard_was_forgotten() {
-        let lines = || maps("self").expect("/proc").into_iter();
-        for forgotten in [false, true] {
-            let mutex = Mutex::<Counters<1>>::anonymous().expect("a mutex");
-            let start = mutex.raw().addr();
-            let line = lines().find(|it| it.addresses.contains(&start)).expect("mapped");
-            let Ok(Lock::Clean(guard)) = mutex.lock() else { panic!("nobody has it") };
-            let guard = ManuallyDrop::new(guard);
-            if !forgotten {
-                drop(ManuallyDrop::into_inner(guard));
-            }
-            drop(mutex);
-            // Shared pages have an inode of their own, so no others are taken for them.
-            assert_eq!(lines().any(|it| it.inode == line.inode), forgotten);
-        }
-    }
-}
+mod tests;

@@ -3,14 +3,60 @@
 //! A process id would do, but getpid(2) is a system call, dearer than a lock that nobody contends for.
 //! So the forks are counted: a process and whoever copied its guards never have the same number.
 
+use std::cell::Cell;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::{Error, Refusal, Result, errno_of};
+use crate::proc::pid_namespace;
 
 /// How many forks lie between this process and the first one that asked.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn count_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The PID namespace of a lock that knows its owner by the number of a thread: pid_namespaces(7).
+#[derive(Debug)]
+pub(super) struct Home {
+    namespace: u64,
+    /// The last process that was found to be in it. No process changes its own.
+    inside: Cell<Option<Owner>>,
+}
+
+impl Home {
+    /// That of this process.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2) on /proc/self/ns/pid.
+    pub(super) fn here() -> Result<Self> {
+        Ok(Self { namespace: namespace()?, inside: Cell::new(Some(Owner::current())) })
+    }
+
+    /// # Errors
+    ///
+    /// Refused in another one; those of [`Home::here`].
+    pub(super) fn must_be_here(&self) -> Result<()> {
+        if self.inside.get().is_some_and(Owner::is_current) {
+            return Ok(());
+        }
+        if namespace()? != self.namespace {
+            let refusal = Refusal::Other("it is of another PID namespace".into());
+            return Err(Error::refused(
+                "pthread_mutex_lock",
+                "the mutex in shared memory",
+                refusal,
+            ));
+        }
+        self.inside.set(Some(Owner::current()));
+        Ok(())
+    }
+}
+
+fn namespace() -> Result<u64> {
+    pid_namespace().map_err(|it| Error::new("open", "/proc/self/ns/pid", errno_of(&it)))
 }
 
 /// The process that took a lock.

@@ -4,7 +4,6 @@ use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 
 use nix::errno::Errno;
-use nix::sys::mman::ProtFlags;
 
 use super::Segment;
 use super::attachment::Attached;
@@ -35,8 +34,7 @@ impl Segment {
             let size = self.size;
             return Err(refused(format!("{size} bytes at {offset} do not fit into the room")));
         }
-        // The stack keeps its gap to what may be read, from here on.
-        room.protect(offset, self.size, ProtFlags::PROT_READ)?;
+        room.keep_the_stack_away(offset, self.size)?;
         // Not unmapped if the call fails: what is not there any more may be somebody else's by then.
         let room = ManuallyDrop::new(room);
         let place = room.part(offset, self.size);

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroUsize;
-use std::process;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
@@ -11,20 +10,23 @@ use nix::sys::mman::{
     MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mlock, mmap, mprotect, mremap,
     msync,
 };
-use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
-use super::{Region, failed, regular, whole_pages};
+use super::{Region, failed, has_huge_pages, regular, whole_pages};
 use crate::error::{Error, Refusal, Result};
+use crate::mapping::reservation::Reservation;
 use crate::mapping::{Area, not_words};
 use crate::proc::{MapsLine, is_single_threaded, own_maps, page_size};
+
+/// How many pages the kernel keeps free below the stack, if nobody has told it otherwise (`stack_guard_gap`).
+const GAP: usize = 256;
 
 impl Region {
     /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
     ///
     /// # Errors
     ///
-    /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have. Refused if the
-    /// stack has grown up to the region, which has no rights then. After `EACCES` the pages may be loaded from only.
+    /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have. Refused: rights
+    /// to store, if the stack has grown up to the region. After these two the pages may be loaded from only.
     ///
     /// # Panics
     ///
@@ -32,34 +34,26 @@ impl Region {
     pub fn protect(&self, offset: usize, length: usize, rights: ProtFlags) -> Result<()> {
         let (start, failed) = (self.part(offset, length), failed("mprotect", offset, length));
         if rights.contains(ProtFlags::PROT_WRITE) {
-            // For loads alone at first, so that the stack keeps its gap from here on.
-            // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
-            unsafe { mprotect(start, length, ProtFlags::PROT_READ) }.map_err(&failed)?;
-            self.keep_from_the_stack()?;
-        }
-        // SAFETY: as above.
-        unsafe { mprotect(start, length, rights) }.map_err(&failed)?;
-        self.keep_from_the_stack()
-    }
-
-    /// Takes all rights away, and refuses, if the stack begins where the region ends: it would go on into the
-    /// region.
-    ///
-    /// The kernel keeps a gap below the stack where it chooses an address, and where the stack grows towards pages
-    /// that may be accessed. mprotect(2), mremap(2) in place, and what replaces pages ask nothing about it.
-    fn keep_from_the_stack(&self) -> Result<()> {
-        if matches!(self.stack_behind(), Ok(start) if start != Some(self.area.addresses().end)) {
-            return Ok(());
+            self.keep_the_stack_away(offset, length)?;
         }
         // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
-        let closed = unsafe { mprotect(self.area.start, self.size(), ProtFlags::PROT_NONE) };
-        if closed.is_err() {
-            // Where the region is a part of a larger mapping, that takes one mapping more, and there may be none
-            // (vm.max_map_count). With these pages open, nothing may go on.
-            process::abort();
+        unsafe { mprotect(start, length, rights) }.map_err(&failed)
+    }
+
+    /// Makes `length` bytes from `offset` on read-only, and refuses if the stack has come near the region. If it
+    /// has not, it will not: it keeps a gap to pages that may be accessed. To others it may grow, and then go on
+    /// into what they become; or over them, if a function's variables need more than is left.
+    pub(crate) fn keep_the_stack_away(&self, offset: usize, length: usize) -> Result<()> {
+        let start = self.part(offset, length);
+        // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
+        unsafe { mprotect(start, length, ProtFlags::PROT_READ) }
+            .map_err(failed("mprotect", offset, length))?;
+        let near = self.area.addresses().end + GAP * page_size();
+        if self.stack_behind()?.is_some_and(|it| it < near) {
+            let refusal = Refusal::Other("the stack may grow into these pages".into());
+            return Err(Error::refused("mprotect", "the region", refusal));
         }
-        let refusal = Refusal::Other("the stack may grow into these pages".into());
-        Err(Error::refused("mprotect", "the region", refusal))
+        Ok(())
     }
 
     /// Where the stack of the first thread begins, if nothing is mapped between it and the region.
@@ -168,29 +162,50 @@ impl Region {
         Ok(pages.iter().map(|it| it & 1 == 1).collect())
     }
 
-    /// Makes it `length` bytes, rounded up to whole pages, and lets the kernel move it: mremap(2) with
-    /// `MREMAP_MAYMOVE`. [`Region::address`] may be another afterwards.
+    /// Makes it `length` bytes, rounded up to whole pages: mremap(2). A region that grows moves: [`Region::address`]
+    /// is another afterwards.
+    ///
+    /// With `MREMAP_MAYMOVE` alone the kernel would let it grow where it is, if there is room, and does not ask
+    /// whether the stack is there. So a place is reserved first.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split or lost. Refused if
-    /// it has grown up to the stack: it has no rights then.
+    /// `EINVAL` for 0 bytes, `ENOMEM`, `EFAULT` over pages that [`Region::replace`] has split or lost. Refused for
+    /// huge pages, of which the kernel would move more than this region has.
     pub fn resize(&mut self, length: usize) -> Result<()> {
-        let failed = |errno| Error::new("mremap", format_args!("{length} bytes"), errno);
-        let rounded = whole_pages(length).map_err(failed)?.get();
+        let object = format!("{length} bytes");
+        let failed = |errno| Error::new("mremap", &object, errno);
+        let rounded = whole_pages(length).map_err(failed)?;
         if self.size() == 0 {
             // For an old size of 0, mremap(2) maps a second time whatever is there.
             return Err(failed(Errno::EFAULT));
         }
-        let (start, size, may_move) = (self.area.start, self.size(), MRemapFlags::MREMAP_MAYMOVE);
+        if self.huge {
+            return Err(Error::refused("mremap", &object, Refusal::Kind("of huge pages")));
+        }
+        let room = if rounded.get() > self.size() {
+            Some(Reservation::anywhere(rounded).map_err(failed)?)
+        } else {
+            None
+        };
+        let flags = match room {
+            Some(_) => MRemapFlags::MREMAP_MAYMOVE | MRemapFlags::MREMAP_FIXED,
+            None => MRemapFlags::empty(),
+        };
+        let to = room.as_ref().and_then(Reservation::start);
+        let (start, size) = (self.area.start, self.size());
         // Who looks through /proc/self/maps for a file must not miss this mapping because it moves meanwhile.
         let _until_moved = not_words::semaphores();
         // SAFETY: the pages are this guard's, which is borrowed mutably here, and it hands out no
-        // references: so none is left that points to the old place.
-        let moved = unsafe { mremap(start, size, rounded, may_move, None) };
+        // references: so none is left that points to the old place. What is replaced are the reserved pages.
+        let moved = unsafe { mremap(start, size, rounded.get(), flags, to) };
+        // It is the region's now; or the kernel refuses, and nobody knows how far it has got.
+        if let Some(room) = room {
+            room.leak();
+        }
         self.area.start = moved.map_err(failed)?;
-        self.area.length = rounded;
-        self.keep_from_the_stack()
+        self.area.length = rounded.get();
+        Ok(())
     }
 
     /// Maps `length` bytes of `file` for loads, in place of the pages at `offset`: mmap(2). With
@@ -200,9 +215,8 @@ impl Region {
     ///
     /// `EEXIST` without `MAP_FIXED`; those of mmap(2). Refused: flags other than `MAP_SHARED`,
     /// `MAP_PRIVATE`, `MAP_FIXED` and `MAP_FIXED_NOREPLACE`, what [`Region::map`] refuses as a
-    /// file, and what consists of huge pages, for which the kernel would replace more than was asked; and if the
-    /// stack has grown up to the region. If the kernel refuses a call with `MAP_FIXED`, the region has no pages
-    /// any more: nobody knows how far it has got, so the addresses stay reserved.
+    /// file, and what consists of huge pages, for which the kernel would replace more than was asked. If the kernel
+    /// refuses a call with `MAP_FIXED`, the region has no pages any more: nobody knows how far it has got.
     ///
     /// # Panics
     ///
@@ -222,8 +236,7 @@ impl Region {
             return Err(refused("these flags may replace other pages"));
         }
         let _until_mapped = regular(file.0)?;
-        let system = fstatfs(file.0).map_err(|it| Error::new("fstatfs", "the file", it))?;
-        if system.filesystem_type() == HUGETLBFS_MAGIC {
+        if has_huge_pages(file.0)? {
             return Err(refused("its huge pages may replace other pages"));
         }
         let wanted = self.part(offset, length);
@@ -245,7 +258,7 @@ impl Region {
             drop(Area { start: got, length });
             return Err(failed(Errno::EEXIST));
         }
-        self.keep_from_the_stack()
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Refusal, Result};
 
 /// Who is at the other end of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
+pub struct Credentials {
     /// The process that has connected or listened. By now another may have this number.
     pub pid: i32,
     /// Its effective user id at that moment. The kernel says so, not the peer.
@@ -30,7 +30,7 @@ const _: () = assert!(size_of::<libc::ucred>() == UCRED as usize);
 /// # Errors
 ///
 /// None that the kernel gives for a connected stream.
-pub fn peer(socket: &UnixStream) -> Result<Peer> {
+pub fn peer(socket: &UnixStream) -> Result<Credentials> {
     let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = UCRED;
     // SAFETY: the kernel writes at most `length` bytes, and so many has a `ucred`.
@@ -44,7 +44,7 @@ pub fn peer(socket: &UnixStream) -> Result<Peer> {
         )
     };
     Errno::result(done).map_err(|errno| Error::new("getsockopt", "SO_PEERCRED", errno))?;
-    Ok(Peer { pid: found.pid, uid: found.uid })
+    Ok(Credentials { pid: found.pid, uid: found.uid })
 }
 
 /// One control message with room for `N` descriptors: what `CMSG_DATA` finds is the second field.

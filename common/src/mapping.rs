@@ -68,7 +68,7 @@ impl<T: SharedMemory, A: Access> Mapping<T, A> {
     fn of_file(file: &File) -> nix::Result<Self> {
         let area = Area::of_file::<A>(file, size_of::<T>())?;
         // SAFETY: `area` has `size_of::<T>()` bytes from a page boundary on, with the rights that `A`
-        // says, and stays mapped for as long as it stands beside `pages`. Should the file be cut off,
+        // says, and stays mapped for as long as it stands beside `pages`. Should the file be truncated,
         // a load or store is a SIGBUS, which ends the process: no value that Rust could misread.
         let pages = unsafe { Pages::new(area.start.cast()) };
         Ok(Self { pages, area })

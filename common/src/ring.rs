@@ -7,7 +7,7 @@
 //! | needs | one [`Sender`] and one [`Receiver`]: a second one of either is refused. Both map the file for writing |
 //! | the sender dies | the message that it was putting in was never visible, and is dropped; who comes next is told, and goes on behind the last whole one |
 //! | the receiver dies | the messages that it had received and not released are there for the next one, which is told that they come a second time |
-//! | the peer is hostile | wrong messages, or an error: never an access outside the ring. It can cut the file off, which is a SIGBUS |
+//! | the peer is hostile | wrong messages, or an error: never an access outside the ring. It can truncate the file, which is a SIGBUS |
 //!
 //! # The file
 //!
@@ -209,8 +209,8 @@ impl Side {
     }
 }
 
-fn broken(call: &'static str, file: &RecordFile<ReadWrite>, found: queue::Broken) -> Error {
-    let queue::Broken { field, found } = found;
+fn broken(call: &'static str, file: &RecordFile<ReadWrite>, found: queue::Impossible) -> Error {
+    let queue::Impossible { field, found } = found;
     Error::refused(call, file.name(), Refusal::Broken { field, found })
 }
 

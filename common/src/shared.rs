@@ -75,7 +75,7 @@
 //! `memmap2::Mmap::map` is unsafe, because it hands out a `&[u8]`: whoever calls it promises that
 //! nobody changes the file meanwhile. Here nothing has to be promised. Others may store at any time
 //! ([`SharedMemory`]), may map the same memory as another type (all of it is 32-bit words), and may
-//! cut the file off (SIGBUS ends the process before any value is read).
+//! truncate the file (SIGBUS ends the process before any value is read).
 
 use std::ffi::c_void;
 use std::fmt;
@@ -88,6 +88,16 @@ use std::ptr::NonNull;
 ///
 /// A record is declared with [`shared_record!`](crate::shared_record), which implements this trait;
 /// nobody needs to implement it by hand.
+///
+/// A mutex is none: the C library keeps pointers and plain bytes in it, and nobody may store over them.
+///
+/// ```compile_fail,E0277
+/// use common::{Counters, ReadWrite, sync::mutex::Mutex, sysv::Segment};
+///
+/// fn attach(segment: &Segment) {
+///     let mutex = segment.attach::<Mutex<Counters<1>>, ReadWrite>();
+/// }
+/// ```
 ///
 /// # Safety
 ///

@@ -39,6 +39,16 @@ unsafe impl<const WORDS: usize> SharedMemory for SeqLock<WORDS> {}
 impl<const WORDS: usize> Writer<'_, SeqLock<WORDS>> {
     /// Stores one whole publication: `WORDS` words. It never waits. There must be no other writer: two
     /// at once mix their words, and readers take the mixture for whole.
+    ///
+    /// Words that are too few do not compile:
+    ///
+    /// ```compile_fail,E0308
+    /// use common::{Writer, sync::seqlock::SeqLock};
+    ///
+    /// fn publish(seqlock: Writer<'_, SeqLock<3>>) {
+    ///     seqlock.publish([1, 2]);
+    /// }
+    /// ```
     pub fn publish(self, words: [u32; WORDS]) {
         self.publish_with(|index| words[index]);
     }

@@ -38,7 +38,7 @@ shared_record! {
 
 /// What a client must never be able to do to the two: to the frames, and to the claim.
 fn seals() -> (SealFlag, SealFlag) {
-    // TODO: nobody may cut them off, or make them longer, or add a seal that shuts out others. Which of the
+    // TODO: nobody may truncate them, or make them longer, or add a seal that shuts out others. Which of the
     // two must a client be able to map for writing, and which not? See fcntl(2), "File Sealing".
     (SealFlag::empty(), SealFlag::empty())
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Makes `bytes` the contents of `path`, for whoever opens it from now on.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // TODO: this cuts the file off and fills it again. Leave the old file to those who have it. What do
+    // TODO: this truncates the file and fills it again. Leave the old file to those who have it. What do
     // they have: the name, or the file?
     fs::write(path, bytes)
 }

@@ -4,7 +4,7 @@
 //! Question: IPC_SET changes owner and mode. Why is there no such call for the size?
 //!
 //! Answer: because of those who have it attached. They were promised the size that they have mapped: if it
-//! shrank, their next access would be a SIGBUS, as with a file that is cut off; if it grew, their mappings
+//! shrank, their next access would be a SIGBUS, as with a file that is truncated; if it grew, their mappings
 //! would not. A file has ftruncate(2), and all the trouble that comes with it.
 
 #![forbid(unsafe_code)]

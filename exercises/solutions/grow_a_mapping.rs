@@ -36,7 +36,7 @@ impl Buffer {
     /// Sees to it that this process has at least `pages` pages. Others may have more already.
     fn grow(&mut self, pages: usize) -> io::Result<()> {
         let length = pages * page_size();
-        // The object first. posix_fallocate(3) makes it longer where it is shorter, and never cuts off what others
+        // The object first. posix_fallocate(3) makes it longer where it is shorter, and never truncates what others
         // have added, as ftruncate(2) would. To look at the size before is not enough: they may add in between.
         let end = i64::try_from(length).map_err(io::Error::other)?;
         nix::fcntl::posix_fallocate(&self.memory, 0, end)?;

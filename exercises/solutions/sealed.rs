@@ -119,7 +119,7 @@ mod tests {
             }
             let ended = guest_ends(&memory);
             let killed = ended == Ended::Killed(Signal::SIGBUS);
-            assert!(!killed, "{what}: the guest accepts it, it is cut off, and the guest: {ended}");
+            assert!(!killed, "{what}: the guest accepts it, it is truncated, and the guest: {ended}");
             assert!(ended == Ended::Exited(REFUSED), "{what} should be refused, but {ended}");
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             let ended = guest.end();
             assert!(
                 ended == Ended::Exited(0),
-                "it was cut off and then sealed, after instruction {instruction} of `accept`, and the guest: {ended}"
+                "it was truncated and then sealed, after instruction {instruction} of `accept`, and the guest: {ended}"
             );
         }
     }

@@ -49,7 +49,7 @@ fn visit(terminal: &mut Terminal) -> meeting::Ended {
     Ok(())
 }
 
-/// Maps the memory, if nobody can ever cut it off: a load behind its end would be a SIGBUS.
+/// Maps the memory, if nobody can ever truncate it: a load behind its end would be a SIGBUS.
 fn accept(terminal: &mut Terminal, memory: &File) -> Result<Region> {
     // F_GET_SEALS: ask for the one you need. EINVAL says that it is no memfd. Seals are never taken away.
     let seals = fcntl(memory, FcntlArg::F_GET_SEALS).map(Seal::from_bits_truncate);
@@ -59,7 +59,7 @@ fn accept(terminal: &mut Terminal, memory: &File) -> Result<Region> {
     let size = memory.metadata().on("fstat", "what came")?.len();
     let system = fstatfs(memory).on("fstatfs", "what came")?.filesystem_type();
     if !seals.contains(Seal::F_SEAL_SHRINK) {
-        return Err(refused("fcntl", "what came", "no F_SEAL_SHRINK, so its owner can cut it off"));
+        return Err(refused("fcntl", "what came", "no F_SEAL_SHRINK: its owner can truncate it"));
     } else if size < page_size() as u64 || system != TMPFS_MAGIC {
         return Err(refused("fstat", "what came", "too small, or of huge pages"));
     }

@@ -41,7 +41,7 @@ fn own(terminal: &mut Terminal) -> Ended {
     let both = Prot::PROT_READ | Prot::PROT_WRITE;
     let pages = Region::map(page_size(), both, MapFlags::MAP_SHARED, Some((&memory, 0)))?;
 
-    // F_ADD_SEALS: for the guest SHRINK, so that we can't cut it off. For us FUTURE_WRITE: nobody else
+    // F_ADD_SEALS: for the guest SHRINK, so that we can't truncate it. For us FUTURE_WRITE: nobody else
     // ever stores. SEAL: nobody adds another one.
     if !args.flag {
         let seals = Seal::F_SEAL_SHRINK | Seal::F_SEAL_GROW | Seal::F_SEAL_FUTURE_WRITE;

@@ -29,7 +29,7 @@ fn main() -> common::Result<()> {
     println!("last word of page 2: {}", pages.load(2 * page - 4));
 
     // Only a child can take this. A real reader asks fstat(2) first, and still needs a SIGBUS handler,
-    // because the file can be cut off afterwards.
+    // because the file can be truncated afterwards.
     let ended = in_child(|| {
         println!("first word of page 3: {}", pages.load(2 * page));
         Ok(())

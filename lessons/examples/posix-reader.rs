@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let pages = map(ProtFlags::PROT_READ)?;
     println!("ready {}, load {}", pages.load(0), pages.load(4));
 
-    // The last one removes the name; nobody else does, not even a reboot of the programs.
+    // The last one removes the name; nobody else does, not even the end of all programs.
     shm_unlink(name.as_str()).on("shm_unlink", &name)?;
     println!("shm_unlink, then shm_open: {}", answer(&open()));
     let links = file.metadata().on("fstat", &name)?.nlink();

@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     // The strongest seal asks for more than the owner has: nobody may have a writable mapping.
     let seal = |seals| fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).on("fcntl", "F_ADD_SEALS");
     println!("F_SEAL_WRITE while mapped writable: {}", answer(&seal(Seal::F_SEAL_WRITE)));
-    // SHRINK is the one that a receiver needs: without it the owner can cut the file off, SIGBUS.
+    // SHRINK is the one that a receiver needs: without it the owner can truncate the file, SIGBUS.
     seal(Seal::F_SEAL_SHRINK | Seal::F_SEAL_GROW | Seal::F_SEAL_FUTURE_WRITE)?;
 
     println!("ftruncate to 0: {}", answer(&file.set_len(0).on("ftruncate", "lesson")));
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     println!("the owner's old mapping stores 2: load {}", guest.load(0));
 
     // A receiver asks for the seals it needs by name. "Has any seal" is the wrong question: a memfd
-    // without MFD_ALLOW_SEALING has F_SEAL_SEAL, and can be cut off.
+    // without MFD_ALLOW_SEALING has F_SEAL_SEAL, and can be truncated.
     let plain = memfd_create("plain", Memfd::MFD_CLOEXEC).on("memfd_create", "plain")?;
     let seals = fcntl(&plain, FcntlArg::F_GET_SEALS).on("fcntl", "F_GET_SEALS")?;
     println!("without MFD_ALLOW_SEALING: {:?}", Seal::from_bits_truncate(seals));

@@ -7,7 +7,7 @@ use common::Error;
 use common::error::errno_of;
 use nix::sys::signal::Signal;
 use ratatui::DefaultTerminal;
-use terminal::keyboard::{Key, Keyboard};
+use terminal::keyboard::{Keyboard, Keypress};
 use terminal::{Stop, Terminal};
 
 use crate::run::{Choice, Run, Schedule};
@@ -122,19 +122,19 @@ impl View {
         Ok(Self::Game(Box::new(Game { scenario, cure, run, objection: None, popup: None })))
     }
 
-    fn key(&mut self, key: Key, terminal: &mut Terminal) -> Result<Next, Stop> {
-        if key == Key::Interrupt {
+    fn key(&mut self, key: Keypress, terminal: &mut Terminal) -> Result<Next, Stop> {
+        if key == Keypress::Interrupt {
             return Err(Stop::Signal(Signal::SIGINT));
         }
         match self {
             Self::Menu(chosen) => {
                 match key {
-                    Key::Up => *chosen = chosen.checked_sub(1).unwrap_or(ALL.len() - 1),
-                    Key::Down => *chosen = (*chosen + 1) % ALL.len(),
-                    Key::Enter => {
+                    Keypress::Up => *chosen = chosen.checked_sub(1).unwrap_or(ALL.len() - 1),
+                    Keypress::Down => *chosen = (*chosen + 1) % ALL.len(),
+                    Keypress::Enter => {
                         return Ok(Next::Show(Self::game(ALL[*chosen], false, terminal)?));
                     }
-                    Key::Char('q') | Key::Escape => return Ok(Next::Quit),
+                    Keypress::Char('q') | Keypress::Escape => return Ok(Next::Quit),
                     _ => {}
                 }
                 Ok(Next::GoOn)
@@ -149,7 +149,7 @@ impl Game {
         self.run.version
     }
 
-    fn key(&mut self, key: Key, terminal: &mut Terminal) -> Result<Next, Stop> {
+    fn key(&mut self, key: Keypress, terminal: &mut Terminal) -> Result<Next, Stop> {
         self.objection = None;
         match self.popup.take() {
             None => {}
@@ -159,7 +159,7 @@ impl Game {
                 return Ok(Next::GoOn);
             }
             Some(Popup::Found(Findings { shortest: Some(shortest), .. }))
-                if key == Key::Char('p') =>
+                if key == Keypress::Char('p') =>
             {
                 self.replay(&shortest, terminal)?;
                 return Ok(Next::GoOn);
@@ -167,26 +167,26 @@ impl Game {
             Some(_) => return Ok(Next::GoOn),
         }
         match key {
-            Key::Char('1') | Key::Left => self.take(Choice::Step(0), terminal)?,
-            Key::Char('2') | Key::Right => self.take(Choice::Step(1), terminal)?,
-            Key::Char('k') => self.take(Choice::Kill, terminal)?,
-            Key::Char('u') | Key::Backspace => {
+            Keypress::Char('1') | Keypress::Left => self.take(Choice::Step(0), terminal)?,
+            Keypress::Char('2') | Keypress::Right => self.take(Choice::Step(1), terminal)?,
+            Keypress::Char('k') => self.take(Choice::Kill, terminal)?,
+            Keypress::Char('u') | Keypress::Backspace => {
                 let mut schedule = self.run.schedule();
                 schedule.0.pop();
                 self.replay(&schedule, terminal)?;
             }
-            Key::Char('r') => self.replay(&Schedule::default(), terminal)?,
-            Key::Char('c') if self.scenario.wrong.is_some() => {
+            Keypress::Char('r') => self.replay(&Schedule::default(), terminal)?,
+            Keypress::Char('c') if self.scenario.wrong.is_some() => {
                 return Ok(Next::Show(View::game(self.scenario, !self.cure, terminal)?));
             }
-            Key::Char('n') => {
+            Keypress::Char('n') => {
                 let next = ALL[(self.position() + 1) % ALL.len()];
                 return Ok(Next::Show(View::game(next, false, terminal)?));
             }
-            Key::Char('m') => return Ok(Next::Show(View::Menu(self.position()))),
-            Key::Char('s') => self.popup = Some(Popup::Searching(Search::new(self.version()))),
-            Key::Char('?' | 'h') => self.popup = Some(Popup::Explanation),
-            Key::Char('q') | Key::Escape => return Ok(Next::Quit),
+            Keypress::Char('m') => return Ok(Next::Show(View::Menu(self.position()))),
+            Keypress::Char('s') => self.popup = Some(Popup::Searching(Search::new(self.version()))),
+            Keypress::Char('?' | 'h') => self.popup = Some(Popup::Explanation),
+            Keypress::Char('q') | Keypress::Escape => return Ok(Next::Quit),
             _ => {}
         }
         Ok(Next::GoOn)

@@ -76,11 +76,11 @@ fn measure(args: &Args, report: &mut Report, terminal: &mut Terminal) -> Result<
     for name in Name::value_variants().iter().filter(|name| args.runs(**name)) {
         let row = match name {
             Name::None => contest.run::<none::Unguarded>(terminal),
-            Name::PosixSemaphore => contest.run::<posix_semaphore::Guarded>(terminal),
-            Name::Rwlock => contest.run::<rwlock::Guarded>(terminal),
-            Name::Semaphore => contest.run::<semaphore::Guarded>(terminal),
-            Name::RecordLock => contest.run::<record_lock::Guarded>(terminal),
-            Name::Mutex => contest.run::<mutex::Guarded>(terminal),
+            Name::PosixSemaphore => contest.run::<posix_semaphore::ByPosixSemaphore>(terminal),
+            Name::Rwlock => contest.run::<rwlock::ByRwLock>(terminal),
+            Name::Semaphore => contest.run::<semaphore::BySemaphore>(terminal),
+            Name::RecordLock => contest.run::<record_lock::ByRecordLock>(terminal),
+            Name::Mutex => contest.run::<mutex::ByMutex>(terminal),
             Name::Seqlock => contest.run::<seqlock::Versioned>(terminal),
             Name::TwoSlots => contest.run::<two_slots::Doubled>(terminal),
         };

@@ -9,12 +9,12 @@ use crate::mechanism::Mechanism;
 use crate::record::record;
 
 /// The record, behind its mutex.
-pub(crate) struct Guarded {
+pub(crate) struct ByMutex {
     shared: Mutex<SharedConnStat>,
     repairs: Mapping<Counters<1>, ReadWrite>,
 }
 
-impl Guarded {
+impl ByMutex {
     /// Locks the mutex, and repairs the record if the last owner was killed.
     fn lock(&self) -> Result<Guard<'_, SharedConnStat>, Error> {
         match self.shared.lock()? {
@@ -29,7 +29,7 @@ impl Guarded {
     }
 }
 
-impl Mechanism for Guarded {
+impl Mechanism for ByMutex {
     const NAME: &'static str = "mutex";
 
     fn new() -> Result<Self, Error> {

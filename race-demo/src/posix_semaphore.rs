@@ -8,12 +8,12 @@ use crate::mechanism::Mechanism;
 use crate::record::record;
 
 /// The record, and a semaphore beside it.
-pub(crate) struct Guarded {
+pub(crate) struct ByPosixSemaphore {
     shared: Mapping<SharedConnStat, ReadWrite>,
     semaphore: PosixSemaphore,
 }
 
-impl Mechanism for Guarded {
+impl Mechanism for ByPosixSemaphore {
     const NAME: &'static str = "posix-semaphore";
 
     fn new() -> Result<Self, Error> {

@@ -10,12 +10,12 @@ use crate::mechanism::Mechanism;
 use crate::record::record;
 
 /// The record, and a file beside it that is there to be locked.
-pub(crate) struct Guarded {
+pub(crate) struct ByRecordLock {
     shared: Mapping<SharedConnStat, ReadWrite>,
     lock: RefCell<RecordLock>,
 }
 
-impl Mechanism for Guarded {
+impl Mechanism for ByRecordLock {
     const NAME: &'static str = "record-lock";
 
     fn new() -> Result<Self, Error> {

@@ -8,12 +8,12 @@ use crate::mechanism::Mechanism;
 use crate::record::record;
 
 /// The record, and a lock beside it.
-pub(crate) struct Guarded {
+pub(crate) struct ByRwLock {
     shared: Mapping<SharedConnStat, ReadWrite>,
     lock: RwLock,
 }
 
-impl Mechanism for Guarded {
+impl Mechanism for ByRwLock {
     const NAME: &'static str = "rwlock";
 
     fn new() -> Result<Self, Error> {

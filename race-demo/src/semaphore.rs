@@ -9,12 +9,12 @@ use crate::mechanism::Mechanism;
 use crate::record::record;
 
 /// The record, and a semaphore beside it.
-pub(crate) struct Guarded {
+pub(crate) struct BySemaphore {
     shared: Mapping<SharedConnStat, ReadWrite>,
     semaphore: Semaphore,
 }
 
-impl Mechanism for Guarded {
+impl Mechanism for BySemaphore {
     const NAME: &'static str = "semaphore";
 
     fn new() -> Result<Self, Error> {

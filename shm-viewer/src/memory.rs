@@ -48,7 +48,7 @@ pub(crate) struct Attached {
     words: Attachment<[SharedU32], ReadOnly>,
 }
 
-/// A file, opened for reading. It is not mapped: a load behind the end that somebody cuts off would be a
+/// A file, opened for reading. It is not mapped: a load behind the end that ftruncate(2) gave it would be a
 /// SIGBUS, and a load from a hole would allocate a page. read(2) sees the same page cache.
 #[derive(Debug)]
 pub(crate) struct Opened {

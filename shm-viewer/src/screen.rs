@@ -8,7 +8,7 @@ use common::error::errno_of;
 use nix::sys::signal::Signal;
 use ratatui::DefaultTerminal;
 use terminal::args::human;
-use terminal::keyboard::{Key, Keyboard};
+use terminal::keyboard::{Keyboard, Keypress};
 use terminal::{Stop, Terminal};
 
 use crate::demo::Demo;
@@ -172,28 +172,28 @@ impl View {
     }
 
     /// Does what the key says. Returns whether to go on.
-    fn key(&mut self, key: Key, state: &mut State) -> Result<bool, Stop> {
+    fn key(&mut self, key: Keypress, state: &mut State) -> Result<bool, Stop> {
         self.is_new = true;
         let screenful = isize::try_from(state.rows.max(2)).unwrap_or(8) - 1;
         match key {
-            Key::Interrupt => return Err(Stop::Signal(Signal::SIGINT)),
+            Keypress::Interrupt => return Err(Stop::Signal(Signal::SIGINT)),
             _ if self.page == Page::Help => self.page = self.before,
-            Key::Char('q') | Key::Escape => return Ok(false),
-            Key::Char('?' | 'h') => (self.before, self.page) = (self.page, Page::Help),
-            Key::Char('p' | ' ') => self.is_paused = !self.is_paused,
-            Key::Char('f') => self.follows = !self.follows,
-            Key::Char('o') if self.page == Page::Overview => self.page = Page::Picture,
-            Key::Char('o') => {
+            Keypress::Char('q') | Keypress::Escape => return Ok(false),
+            Keypress::Char('?' | 'h') => (self.before, self.page) = (self.page, Page::Help),
+            Keypress::Char('p' | ' ') => self.is_paused = !self.is_paused,
+            Keypress::Char('f') => self.follows = !self.follows,
+            Keypress::Char('o') if self.page == Page::Overview => self.page = Page::Picture,
+            Keypress::Char('o') => {
                 (self.page, self.first_line, self.next_overview) =
                     (Page::Overview, 0, Instant::now());
                 self.refresh();
             }
-            Key::Left => state.choose(false),
-            Key::Right => state.choose(true),
-            Key::Up => self.scroll(state, -1),
-            Key::Down => self.scroll(state, 1),
-            Key::PageUp => self.scroll(state, -screenful),
-            Key::PageDown => self.scroll(state, screenful),
+            Keypress::Left => state.choose(false),
+            Keypress::Right => state.choose(true),
+            Keypress::Up => self.scroll(state, -1),
+            Keypress::Down => self.scroll(state, 1),
+            Keypress::PageUp => self.scroll(state, -screenful),
+            Keypress::PageDown => self.scroll(state, screenful),
             _ => {}
         }
         Ok(true)

@@ -35,14 +35,14 @@ pub fn invite_file_writer(path: &Text) -> String {
 }
 
 /// What to say before a SIGBUS ends a program: both ways out, because the writer refuses a file that
-/// has been cut off.
+/// has been truncated.
 #[must_use]
 pub fn after_sigbus(path: &Path) -> String {
     let file = shown(path);
     let writer = command("mmap-file-writer", &format!("--force {file}"));
     format!(
         "error: SIGBUS, {file}: the page is not there: the file has been truncated, or its file system is full\n  \
-         help: replace a file that others have mapped, never cut it off; now rm {file}, or {writer}\n",
+         help: replace a file that others have mapped, never truncate it; now rm {file}, or {writer}\n",
     )
 }
 

@@ -15,7 +15,7 @@ use crate::stop::Stop;
 
 /// What a key means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
+pub enum Keypress {
     /// A printable ASCII character.
     Char(char),
     /// An arrow.
@@ -68,7 +68,7 @@ impl Keyboard {
         &mut self,
         patience: Duration,
         terminal: &mut Terminal,
-    ) -> Result<Option<Key>, Stop> {
+    ) -> Result<Option<Keypress>, Stop> {
         if self.typed.is_empty() {
             if !terminal.wait_for_input(patience)? {
                 return Ok(None);
@@ -87,34 +87,34 @@ impl Keyboard {
         Ok(self.parse())
     }
 
-    fn parse(&mut self) -> Option<Key> {
+    fn parse(&mut self) -> Option<Keypress> {
         Some(match self.typed.pop_front()? {
-            0x03 => Key::Interrupt,
-            b'\r' | b'\n' => Key::Enter,
-            0x08 | 0x7f => Key::Backspace,
+            0x03 => Keypress::Interrupt,
+            b'\r' | b'\n' => Keypress::Enter,
+            0x08 | 0x7f => Keypress::Backspace,
             0x1b => self.parse_escape(),
-            byte if byte.is_ascii_graphic() || byte == b' ' => Key::Char(byte.into()),
-            _ => Key::Other,
+            byte if byte.is_ascii_graphic() || byte == b' ' => Keypress::Char(byte.into()),
+            _ => Keypress::Other,
         })
     }
 
     /// What follows an escape character at once is a sequence of console_codes(4): a letter ends it.
-    fn parse_escape(&mut self) -> Key {
+    fn parse_escape(&mut self) -> Keypress {
         if !matches!(self.typed.front(), Some(b'[' | b'O')) {
-            return Key::Escape;
+            return Keypress::Escape;
         }
         self.typed.pop_front();
         let mut number = None;
         loop {
             match self.typed.pop_front() {
-                Some(b'A') => return Key::Up,
-                Some(b'B') => return Key::Down,
-                Some(b'C') => return Key::Right,
-                Some(b'D') => return Key::Left,
-                Some(b'~') if number == Some(b'5') => return Key::PageUp,
-                Some(b'~') if number == Some(b'6') => return Key::PageDown,
+                Some(b'A') => return Keypress::Up,
+                Some(b'B') => return Keypress::Down,
+                Some(b'C') => return Keypress::Right,
+                Some(b'D') => return Keypress::Left,
+                Some(b'~') if number == Some(b'5') => return Keypress::PageUp,
+                Some(b'~') if number == Some(b'6') => return Keypress::PageDown,
                 Some(digit @ (b'0'..=b'9' | b';')) => number = Some(digit),
-                _ => return Key::Other,
+                _ => return Keypress::Other,
             }
         }
     }
@@ -130,19 +130,19 @@ mod tests {
         keyboard.typed.extend(b"1\x1b[D\x1bOC\x1b[5~\x1b[6~\x1b[3~\x1b[1;5A\r\x7f\x03\xc3\xa9\x1b");
         let keys: Vec<_> = std::iter::from_fn(|| keyboard.parse()).collect();
         let expected = [
-            Key::Char('1'),
-            Key::Left,
-            Key::Right,
-            Key::PageUp,
-            Key::PageDown,
-            Key::Other,
-            Key::Up,
-            Key::Enter,
-            Key::Backspace,
-            Key::Interrupt,
-            Key::Other,
-            Key::Other,
-            Key::Escape,
+            Keypress::Char('1'),
+            Keypress::Left,
+            Keypress::Right,
+            Keypress::PageUp,
+            Keypress::PageDown,
+            Keypress::Other,
+            Keypress::Up,
+            Keypress::Enter,
+            Keypress::Backspace,
+            Keypress::Interrupt,
+            Keypress::Other,
+            Keypress::Other,
+            Keypress::Escape,
         ];
         assert_eq!(keys, expected);
     }

@@ -33,6 +33,17 @@ pub enum Fork {
 /// Dropping it kills the child and waits for it, so that an error never leaves one behind. It comes
 /// from a fork by this process, and from nowhere else, and it belongs to this process: a copy of it
 /// that a later fork makes does nothing.
+///
+/// No number becomes one: -1 would be everybody.
+///
+/// ```compile_fail,E0451
+/// use nix::unistd::Pid;
+/// use terminal::process::Child;
+///
+/// fn adopt(mut child: Child) {
+///     let everybody = Child { pid: Pid::from_raw(-1), ..child };
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a child that is dropped is killed"]
 pub struct Child {

@@ -87,7 +87,7 @@ pub fn change(file: &NamedFile) -> Option<String> {
             "{path} has been replaced: the name is another file's now, and the old one is mapped here"
         )),
         NameState::Resized(size) => Some(format!(
-            "{path} has been overwritten or cut off: it has {size} bytes now, and is no record any more"
+            "{path} has been overwritten or truncated: it has {size} bytes now, and is no record any more"
         )),
     }
 }

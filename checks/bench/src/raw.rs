@@ -33,7 +33,7 @@ impl Plain {
     ///
     /// # Safety
     ///
-    /// Nobody may change the file or cut it off for as long as it is mapped.
+    /// Nobody may change the file or truncate it for as long as it is mapped.
     ///
     /// # Errors
     ///

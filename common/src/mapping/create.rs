@@ -18,7 +18,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::linkat;
 
-use super::RecordFile;
+use super::record_file::{RecordFile, directory};
 use crate::error::{Error, Result, errno_of};
 use crate::printable::shown;
 use crate::shared::ReadWrite;
@@ -89,13 +89,6 @@ impl Drop for New {
         if self.temporary {
             let _ = fs::remove_file(&self.name);
         }
-    }
-}
-
-pub(super) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
     }
 }
 

@@ -79,6 +79,16 @@ impl<A: Access> RecordFile<A> {
     ///
     /// `ENODEV` on a file system that cannot map, `ENOMEM` if the address space is full; refused if
     /// the file's size is not `T`'s, or if this process has it open as a semaphore by now.
+    ///
+    /// The mapping has the rights of the open file. One that was opened for loads gives no writer:
+    ///
+    /// ```compile_fail,E0599
+    /// use common::{ReadOnly, SharedConnStat, mapping::RecordFile};
+    ///
+    /// fn tick(file: &RecordFile<ReadOnly>) -> common::Result<i32> {
+    ///     Ok(file.map::<SharedConnStat>()?.writer().increment())
+    /// }
+    /// ```
     pub fn map<T: SharedMemory>(&self) -> Result<Mapping<T, A>> {
         self.must_have(size_of::<T>())?;
         let _until_mapped = not_words::refuse(&self.file, "mmap", self.name())?;
@@ -142,7 +152,7 @@ impl RecordFile<ReadWrite> {
     /// it with the bytes of `record` and the permission bits `mode`, less the umask.
     ///
     /// The new file appears whole or not at all (see `create.rs`). The C original opens with `O_TRUNC`
-    /// instead, which cuts the file off under a reader that has it mapped: its next load is a SIGBUS.
+    /// instead, which truncates the file under a reader that has it mapped: its next load is a SIGBUS.
     ///
     /// # Errors
     ///
@@ -193,7 +203,14 @@ impl<A: Access> fmt::Display for RecordFile<A> {
 pub fn is_awaited(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.is_file() && metadata.len() == 0,
-        Err(error) => errno_of(&error) == Errno::ENOENT && super::create::directory(path).is_dir(),
+        Err(error) => errno_of(&error) == Errno::ENOENT && directory(path).is_dir(),
+    }
+}
+
+pub(super) fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
     }
 }
 

@@ -1,8 +1,8 @@
-//! What happens when a mapped file is cut off: SIGBUS, and a message instead of a core dump.
+//! What happens when a mapped file is truncated: SIGBUS, and a message instead of a core dump.
 //!
 //! A page of a mapping that lies wholly beyond the end of its file has no memory behind it, so a
 //! load or store there cannot be carried out, and the kernel sends SIGBUS. No check beforehand
-//! helps: the file can be cut off between the check and the access. See mmap(2).
+//! helps: the file can be truncated between the check and the access. See mmap(2).
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;

@@ -32,7 +32,7 @@ impl<const WORDS: usize> End<WORDS> {
     pub(super) fn claim<At>(
         file: RecordFile<ReadWrite>,
         side: Side,
-        go_on: impl FnOnce(&Queue<WORDS>, bool) -> std::result::Result<At, queue::Broken>,
+        go_on: impl FnOnce(&Queue<WORDS>, bool) -> std::result::Result<At, queue::Impossible>,
     ) -> Result<(Self, At)> {
         let shared: Mapping<Layout<WORDS>, ReadWrite> = file.map()?;
         let places = u32::try_from(WORDS).unwrap_or(u32::MAX);
@@ -55,7 +55,7 @@ impl<const WORDS: usize> End<WORDS> {
         &self.shared.queue
     }
 
-    pub(super) fn broken(&self, call: &'static str, found: queue::Broken) -> Error {
+    pub(super) fn broken(&self, call: &'static str, found: queue::Impossible) -> Error {
         broken(call, &self.file, found)
     }
 

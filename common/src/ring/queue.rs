@@ -30,7 +30,7 @@ pub(crate) struct Queue<const WORDS: usize> {
 
 /// Something stands in the ring that no honest peer stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub(crate) struct Impossible {
     pub(crate) field: &'static str,
     pub(crate) found: u32,
 }
@@ -89,20 +89,20 @@ impl<const WORDS: usize> Queue<WORDS> {
     pub(crate) const LONGEST: u32 = (Self::PLACES - 1) * 4;
 
     /// Where a new sender goes on. There must be no other.
-    pub(super) fn sender_at(&self, packed: bool) -> Result<SenderAt, Broken> {
+    pub(super) fn sender_at(&self, packed: bool) -> Result<SenderAt, Impossible> {
         let put = self.sender.put.load(Ordering::Relaxed);
         let taken = self.taken(packed).load(Ordering::Relaxed);
-        Self::filled(put, taken, Broken { field: "put", found: put })?;
+        Self::filled(put, taken, Impossible { field: "put", found: put })?;
         self.sender.begun.store(put, Ordering::Relaxed);
         // As if it were full: so `taken` is loaded again, in the order that it takes, before any store.
         Ok(SenderAt { put, taken: put.wrapping_sub(Self::PLACES), packed })
     }
 
     /// Where a new receiver goes on. There must be no other.
-    pub(super) fn receiver_at(&self, packed: bool) -> Result<ReceiverAt, Broken> {
+    pub(super) fn receiver_at(&self, packed: bool) -> Result<ReceiverAt, Impossible> {
         let taken = self.taken(packed).load(Ordering::Relaxed);
         let put = self.sender.put.load(Ordering::Relaxed);
-        Self::filled(put, taken, Broken { field: "taken", found: taken })?;
+        Self::filled(put, taken, Impossible { field: "taken", found: taken })?;
         self.receiver.received.store(taken, Ordering::Relaxed);
         // As if it were empty: so `put` is loaded again, in the order that it takes, before any place.
         Ok(ReceiverAt { taken, next: taken, put: taken, packed })
@@ -111,14 +111,18 @@ impl<const WORDS: usize> Queue<WORDS> {
     /// Puts a message in, or the end of the stream for `None`. Returns whether there was room.
     ///
     /// The message must not be longer than `LONGEST`.
-    pub(super) fn send(&self, at: &mut SenderAt, message: Option<&[u8]>) -> Result<bool, Broken> {
+    pub(super) fn send(
+        &self,
+        at: &mut SenderAt,
+        message: Option<&[u8]>,
+    ) -> Result<bool, Impossible> {
         let bytes = message.unwrap_or_default();
         let length = u32::try_from(bytes.len()).unwrap_or(END).min(Self::LONGEST);
         let words = 1 + length.div_ceil(4);
         if Self::PLACES - at.put.wrapping_sub(at.taken) < words {
             // Pairs with the store in `release`: what was there has been loaded.
             let taken = self.taken(at.packed).load(Ordering::Acquire);
-            let filled = Self::filled(at.put, taken, Broken { field: "taken", found: taken })?;
+            let filled = Self::filled(at.put, taken, Impossible { field: "taken", found: taken })?;
             at.taken = taken;
             if Self::PLACES - filled < words {
                 return Ok(false);
@@ -155,12 +159,12 @@ impl<const WORDS: usize> Queue<WORDS> {
         &self,
         at: &mut ReceiverAt,
         message: &mut Vec<u8>,
-    ) -> Result<Received, Broken> {
+    ) -> Result<Received, Impossible> {
         message.clear();
         if at.put == at.next {
             // Pairs with the store in `send`: what is counted is there.
             let put = self.sender.put.load(Ordering::Acquire);
-            let broken = Broken { field: "put", found: put };
+            let broken = Impossible { field: "put", found: put };
             let filled = Self::filled(put, at.taken, broken)?;
             if filled < at.next.wrapping_sub(at.taken) {
                 return Err(broken);
@@ -180,7 +184,7 @@ impl<const WORDS: usize> Queue<WORDS> {
         }
         let words = 1 + length.div_ceil(4);
         if words > there {
-            return Err(Broken { field: "length", found: length });
+            return Err(Impossible { field: "length", found: length });
         }
         // Room for all words at once: asked after at every word, it would cost more than the word.
         message.resize((words - 1) as usize * 4, 0);
@@ -278,7 +282,7 @@ impl<const WORDS: usize> Queue<WORDS> {
     }
 
     /// How many words there are, if that can be.
-    fn filled(put: u32, taken: u32, broken: Broken) -> Result<u32, Broken> {
+    fn filled(put: u32, taken: u32, broken: Impossible) -> Result<u32, Impossible> {
         let filled = put.wrapping_sub(taken);
         if filled <= Self::PLACES { Ok(filled) } else { Err(broken) }
     }

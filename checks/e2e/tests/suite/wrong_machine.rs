@@ -1,4 +1,4 @@
-//! The machine runs out of something, or a file is cut off while it is mapped.
+//! The machine runs out of something, or a file is truncated while it is mapped.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -20,7 +20,7 @@ rows! {
     file_cut_off_under_the_reader {
         how: Steps(|| Some(cut_off("mmap-file-reader"))),
         program: "mmap-file-reader",
-        says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never cut it off; now rm f, or cargo run -p mmap-file-writer -- --force f",
+        says: "error: SIGBUS, f: the page is not there: the file has been truncated, or its file system is full\n  help: replace a file that others have mapped, never truncate it; now rm f, or cargo run -p mmap-file-writer -- --force f",
         cause: "somebody opened the file with `O_TRUNC`, as the C writer and the shell's `>` do",
     }
     file_system_full_for_a_new_file {
@@ -72,7 +72,7 @@ rows! {
     }
 }
 
-/// Cuts off the file that `program` has mapped.
+/// Truncates the file that `program` has mapped.
 fn cut_off(program: &str) -> Seen {
     let folder = Folder::new();
     let made = folder.program("mmap-file-writer").args(["f", "-n", "0"]).output();

@@ -147,7 +147,7 @@ rows! {
             Some(writer.finish().into())
         }),
         program: "mmap-file-writer",
-        status: ENDED_BY_TEST, says: "munmap: unmapped; f has been overwritten or cut off: it has 3 bytes now, and is no record any more",
+        status: ENDED_BY_TEST, says: "munmap: unmapped; f has been overwritten or truncated: it has 3 bytes now, and is no record any more",
         cause: "`echo hi > f` while it runs; the others show nonsense, and a store at the wrong moment is a SIGBUS",
         cure: "`cargo run -p mmap-file-writer -- --force f` makes a record of it again; next time replace the file by `mv`",
     }

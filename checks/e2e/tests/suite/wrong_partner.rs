@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::wrong::How::Steps;
 use crate::wrong::{ENDED_BY_TEST, Folder, Seen, Within, after, inside, rows, sh};
 
-const FOREIGN: &str = "a file of another size is never written, cut off or removed";
+const FOREIGN: &str = "a file of another size is never written, truncated or removed";
 
 rows! {
     segment_of_another_size_under_the_writers_key {

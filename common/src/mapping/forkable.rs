@@ -2,7 +2,8 @@
 //!
 //! To the pages that `common` shares, both processes keep to atomics. Other crates may have pages of which each
 //! process would believe that it has them alone: shared ones, behind a `&mut [u8]`. And pages that the kernel keeps
-//! out of the child, where a guard's copy would mean whatever is mapped there next.
+//! out of the child, where a guard's copy would mean whatever is mapped there next. And the kernel may have addresses
+//! from them, behind a descriptor that both processes have.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -74,7 +75,7 @@ fn keeps_addresses() -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// The first mapping in `text`, of smaps or of maps, that a fork would not copy, and why.
+/// The first mapping in `text`, of smaps, that a fork would not copy, and why.
 fn unforkable(text: &str, ours: &BTreeMap<usize, usize>) -> Option<(MapsLine, &'static str)> {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {

@@ -79,7 +79,7 @@ pub fn fork() -> Result<Fork, Error> {
     // async-signal-safe calls, because another thread may have held a lock. This process has a
     // single thread, the one that asks, so there is nobody who could start another in between; and no handle
     // of one that has ended. All memory is copied, but for what `common` shares, where everybody keeps to atomics,
-    // and for files; and the kernel keeps no addresses for a crate that would take the child's for its own.
+    // and for segments; and the kernel keeps no addresses for a crate that would take the child's for its own.
     match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => Ok(Fork::Child),
         Ok(ForkResult::Parent { child }) => {

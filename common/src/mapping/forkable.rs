@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::statfs::PROC_SUPER_MAGIC;
 
-use super::not_words::ANONYMOUS;
+use super::not_words::semaphores;
 use crate::error::{Error, Refusal, Result, errno_of};
 use crate::proc::{MapsLine, open, read};
 
@@ -34,9 +34,9 @@ pub(super) fn unmapped(start: usize) {
 
 /// Refuses a fork if this process has
 ///
-/// - pages that a child would not get, or shared ones without a file that are not `common`'s: `VmFlags` in
-///   /proc/self/smaps, see proc_pid_smaps(5). What is mapped of a file is not looked at: anybody may change a file, so
-///   whoever has it as plain bytes has promised that nobody does;
+/// - pages that a child would not get, or shared ones that may be stored to and are not `common`'s: `VmFlags` in
+///   /proc/self/smaps, see proc_pid_smaps(5). A segment anybody can attach by its shmid, so that nobody believes to
+///   have it alone;
 /// - an epoll(7), io_uring(7) or userfaultfd(2): the child has the same one, and may have it keep addresses, which the
 ///   parent takes for its own.
 ///
@@ -46,7 +46,12 @@ pub(super) fn unmapped(start: usize) {
 pub fn must_be_forkable() -> Result<()> {
     let text = read("/proc/self/smaps");
     let text = text.map_err(|it| Error::new("open", "/proc/self/smaps", errno_of(&it)))?;
-    if let Some((line, why)) = unforkable(&String::from_utf8_lossy(&text), &ours()) {
+    let (semaphores, ours) = (semaphores(), ours());
+    let known = |start| {
+        let area = ours.range(..=start).next_back();
+        semaphores.contains(&start) || area.is_some_and(|(_, until)| start < *until)
+    };
+    if let Some((line, why)) = unforkable(&String::from_utf8_lossy(&text), known) {
         let object = format!("the pages at {:x}", line.addresses.start);
         return Err(Error::refused("fork", object, Refusal::Other(why.into())));
     }
@@ -75,8 +80,12 @@ fn keeps_addresses() -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// The first mapping in `text`, of smaps, that a fork would not copy, and why.
-fn unforkable(text: &str, ours: &BTreeMap<usize, usize>) -> Option<(MapsLine, &'static str)> {
+/// A file by which gdb talks to valgrind, not to the program that it runs.
+const VALGRIND: &str = "/vgdb-pipe-shared-mem-";
+
+/// The first mapping in `text`, of smaps, that a fork would not copy, and why. `known` says what is
+/// `common`'s, by its first address.
+fn unforkable(text: &str, known: impl Fn(usize) -> bool) -> Option<(MapsLine, &'static str)> {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         // Behind it come its figures, such as `Rss:`.
@@ -94,11 +103,9 @@ fn unforkable(text: &str, ours: &BTreeMap<usize, usize>) -> Option<(MapsLine, &'
         if has("wf") && !has("dp") {
             return Some((line, "a child would find them empty (MADV_WIPEONFORK)"));
         }
-        let start = line.addresses.start;
-        let known = ours.range(..=start).next_back().is_some_and(|(_, until)| start < *until);
-        // With a name of its own (prctl(2) PR_SET_VMA_ANON_NAME) it is no "/dev/zero (deleted)".
-        let anonymous = ANONYMOUS.contains(&&*line.name) || line.name.starts_with("[anon_shmem:");
-        if line.rights.ends_with('s') && anonymous && !known {
+        let known = known(line.addresses.start);
+        let others = !known && !line.name.starts_with("/SYSV") && !line.name.contains(VALGRIND);
+        if line.rights.ends_with('s') && has("mw") && others {
             return Some((line, "a child would share them, and others than common mapped them"));
         }
     }
@@ -115,12 +122,12 @@ mod tests {
 
     #[test]
     fn what_a_fork_does_not_copy_is_found() {
-        let ours = BTreeMap::from([(0x2000, 0x3000)]);
+        let known = |start| start == 0x2000;
         let why = |line: &str, flags: &str| {
             let text = format!(
                 "1000-2000 rw-p 00000000 00:00 0\nVmFlags: rd wr\n{line}\nRss: 4 kB\nVmFlags: {flags}\n"
             );
-            unforkable(&text, &ours).map(|(_, why)| why.rsplit(' ').next().unwrap_or_default())
+            unforkable(&text, known).map(|(_, why)| why.rsplit(' ').next().unwrap_or_default())
         };
         let private = "5000-6000 rw-p 00000000 00:00 0";
         assert_eq!(why(private, "rd wr dc"), Some("(MADV_DONTFORK)"));
@@ -129,16 +136,14 @@ mod tests {
         for (line, flags) in [(private, "rd wr"), (private, "rd wf dp"), (uprobes, "ex dc")] {
             assert_eq!(why(line, flags), None, "{line} {flags}");
         }
-        let shared = |start, end, name| {
-            let line = format!("{start:x}-{end:x} rw-s 00000000 00:01 7 {name}");
-            why(&line, "rd wr sh").is_some()
-        };
+        let shared = |line: &str, flags: &str| why(line, flags).is_some();
+        assert!(shared("3000-4000 rw-s 00000000 00:01 7 /dev/zero (deleted)", "rd wr sh mw"));
+        assert!(shared("3000-4000 r--s 00000000 00:01 7 /memfd:ring (deleted)", "rd sh mr mw"));
+        assert!(!shared("3000-4000 r--s 00000000 08:01 7 /usr/lib/gconv.cache", "rd mr"));
+        assert!(!shared("3000-4000 rw-s 00000000 00:01 7 /SYSV00000000 (deleted)", "rd wr sh mw"));
         // A huge page is more than what was asked for.
-        assert!(!shared(0x2000, 0x20_2000, "/anon_hugepage (deleted)"));
-        assert!(!shared(0x5000, 0x6000, "/tmp/file"));
-        assert!(shared(0x3000, 0x4000, "/dev/zero (deleted)"));
-        assert!(shared(0x3000, 0x4000, "[anon_shmem:a name]"));
-        assert!(shared(0x1000, 0x2000, "/anon_hugepage (deleted)"));
+        assert!(!shared("2000-202000 rw-s 00000000 00:01 7 /anon_hugepage (deleted)", "sh mw"));
+        assert!(shared("1000-2000 rw-s 00000000 00:01 7 /anon_hugepage (deleted)", "sh mw"));
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) fn must_be_mapped_once(address: usize, object: impl Display) -> Resul
 
 /// The names of anonymous pages that are a file to the kernel: shared ones; and those of MAP_HUGETLB, the private ones
 /// too, which may be anybody's heap.
-pub(super) const ANONYMOUS: [&str; 2] = ["/dev/zero (deleted)", "/anon_hugepage (deleted)"];
+const ANONYMOUS: [&str; 2] = ["/dev/zero (deleted)", "/anon_hugepage (deleted)"];
 
 fn kind(name: &Path) -> Option<&'static str> {
     if ANONYMOUS.map(Path::new).contains(&name) {

@@ -208,13 +208,17 @@ impl Area {
     }
 
     fn munmap(&self) -> nix::Result<()> {
+        if self.length == 0 {
+            return Ok(());
+        }
         sigbus::forget(self.start.as_ptr().addr());
+        // Before the pages go: this frees memory, and an allocator may map some.
+        forkable::unmapped(self.addresses().start);
         // SAFETY: mmap returned this address for this length. Both callers are done with `self` for
         // good, and whoever saw the pages as something borrowed from what holds `self`: so no
         // reference into them is left, and nobody unmaps them twice.
-        unsafe { munmap(self.start, self.length) }?;
-        forkable::unmapped(self.start.as_ptr().addr());
-        Ok(())
+        unsafe { munmap(self.start, self.length) }
+            .inspect_err(|_| forkable::mapped(&self.addresses()))
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::mem;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -102,6 +103,18 @@ impl Process {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// Whether a thread was ever started in this process.
+#[must_use]
+pub fn has_had_threads() -> bool {
+    __libc_single_threaded.load(Ordering::Relaxed) == 0
+}
+
+unsafe extern "C" {
+    /// A char of the C library, which stores 0 there when a thread is started: in glibc since 2.32, see
+    /// "Single-Threaded" in its manual.
+    safe static __libc_single_threaded: AtomicU8;
 }
 
 #[cfg(test)]

@@ -73,8 +73,8 @@
 //!
 //! Nor what other crates believe of a fork. What [`must_be_forkable`](crate::mapping::must_be_forkable) finds is
 //! refused: other threads, pages that are shared or not copied, an epoll. But they may have handed their addresses to
-//! somebody in yet another way, and find there what a child has put. Where fork is `unsafe`, that is what its caller
-//! answers for; the programs here use no such crate.
+//! somebody in yet another way, and find there what a child has put; or have an allocator that makes such a thing after
+//! the look. Where fork is `unsafe`, that is what its caller answers for; the programs here use no such crate.
 //!
 //! # Why `attach` and `map` are safe to call
 //!

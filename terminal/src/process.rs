@@ -3,11 +3,11 @@
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 
 use common::mapping::must_be_forkable;
 use common::proc::is_single_threaded;
+use common::process::has_had_threads;
 use common::sync::owner::Owner;
 use common::{Error, Refusal};
 use nix::errno::Errno;
@@ -70,15 +70,17 @@ pub fn fork() -> Result<Fork, Error> {
         let refusal = Refusal::Other("it has more than one thread".into());
         return Err(Error::refused("fork", "this process", refusal));
     }
+    must_be_forkable()?;
+    // The handle of a thread that has ended, and that nobody has joined, would mean memory in the child that the C
+    // library there takes for free: it gives it to the next thread, or unmaps it. Asked last, since whatever
+    // allocates may run code of the program.
     if has_had_threads() {
         let refusal = Refusal::Other("it has had more than one thread".into());
         return Err(Error::refused("fork", "this process", refusal));
     }
-    must_be_forkable()?;
     // SAFETY: after a fork of a process with several threads the child may only make
     // async-signal-safe calls, because another thread may have held a lock. This process has a
-    // single thread, the one that asks, so there is nobody who could start another in between; and no handle
-    // of one that has ended. All memory is copied, but for what `common` shares, where everybody keeps to atomics,
+    // single thread, the one that asks, and there has never been another. All memory is copied, but for what `common` shares, where everybody keeps to atomics,
     // and for segments; and the kernel keeps no addresses for a crate that would take the child's for its own.
     match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => Ok(Fork::Child),
@@ -87,18 +89,6 @@ pub fn fork() -> Result<Fork, Error> {
         }
         Err(errno) => Err(Error::new("fork", "this process", errno)),
     }
-}
-
-/// Whether a thread was ever started here. The handle of one that has ended, and that nobody has joined, would mean
-/// memory in the child that the C library there takes for free: it gives it to the next thread, or unmaps it.
-fn has_had_threads() -> bool {
-    __libc_single_threaded.load(Ordering::Relaxed) == 0
-}
-
-unsafe extern "C" {
-    /// A char of the C library, which stores 0 there when a thread is started: in glibc since 2.32, see
-    /// "Single-Threaded" in its manual.
-    safe static __libc_single_threaded: AtomicU8;
 }
 
 /// Runs `work` in a child, which then exits with the status that [`Terminal::conclude`] gives:

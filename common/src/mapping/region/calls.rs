@@ -16,7 +16,8 @@ use super::{Region, failed, has_huge_pages, regular, whole_pages};
 use crate::error::{Error, Refusal, Result};
 use crate::mapping::reservation::Reservation;
 use crate::mapping::{Area, not_words};
-use crate::proc::{is_single_threaded, own_maps, page_size};
+use crate::proc::{own_maps, page_size};
+use crate::process::has_had_threads;
 
 impl Region {
     /// Changes the rights of `length` bytes from `offset` on: mprotect(2).
@@ -63,7 +64,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Refused if this process has more than one thread: another could have mapped something there. And if
+    /// Refused if this process has, or has had, more than one thread: another could have mapped something there. And if
     /// nothing lies between the region and the stack: the kernel would take the load for the stack's growth.
     ///
     /// # Panics
@@ -75,16 +76,17 @@ impl Region {
         let refused = |why: &str| {
             Err(Error::refused("munmap", "the mapped pages", Refusal::Other(why.into())))
         };
-        if !is_single_threaded() {
-            return refused("this process has more than one thread");
-        }
         if self.stack_behind()?.is_some() {
             return refused("nothing lies between these pages and the stack");
         }
         self.area.unmap().map_err(failed("munmap", 0, offset))?;
-        // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, and there is no other
-        // thread that could have mapped anything since. Nor is it where the stack would grow. So it faults, which
-        // ends the process.
+        // Asked last, since whatever allocates may run code of the program.
+        if has_had_threads() {
+            return refused("this process has, or has had, more than one thread");
+        }
+        // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, this thread has done
+        // nothing since, and there has never been another one. Nor is it where the stack would grow. So it faults,
+        // which ends the process.
         Ok(unsafe { word.as_ptr().read_volatile() })
     }
 

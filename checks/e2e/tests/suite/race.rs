@@ -3,6 +3,7 @@
 use std::fs::DirEntry;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use e2e::{DEADLINE, Running, program, run, start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+use crate::transcripts::may_trace;
 
 /// The ids of the semaphore sets there are: see sysvipc(7).
 fn semaphore_sets() -> Vec<String> {
@@ -120,14 +123,22 @@ fn the_figures_are_those_of_the_run() {
 }
 
 #[test]
-fn who_has_had_no_processor_in_so_short_a_time_has_not_starved() {
-    let args = "--mechanism two-slots --for 0s --kills 0 --format json";
-    let starved = || {
-        let report = json(&run("race-demo", args.split(' ')).exited(0).stdout);
-        number(&list(&report, "mechanisms")[0], "starved")
-    };
-    // The busiest machine may have no processor for somebody for a second, but not each time.
-    assert!((0..3).any(|_| starved() == 0));
+fn it_kills_as_often_as_it_says() {
+    if !may_trace() {
+        e2e::skip("how often race-demo kills: strace may not trace here");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let trace = directory.path().join("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-e", "trace=kill", "-e", "signal=none", "-o"]).arg(&trace);
+    strace.arg(program("race-demo").get_program()).args(WITHIN);
+    strace.args(["--mechanism", "none", "--for", "0s", "--kills", "5", "--format", "json"]);
+    let report = json(&Running::start(&mut strace).finish().exited(0).stdout);
+    let kills = number(&list(&report, "mechanisms")[0], "kills");
+    let trace = std::fs::read_to_string(&trace).expect("what strace has seen");
+    let killed = trace.lines().filter(|it| it.contains("SIGKILL)") && it.ends_with("= 0"));
+    assert_eq!((killed.count(), kills), (5, 5), "{trace}");
 }
 
 #[test]

@@ -3,13 +3,14 @@
 //! `cargo test -p e2e --test processes -- mutex` runs those with this word in their name.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::Counters;
-use common::mapping::{Mapping, RecordFile};
+use common::mapping::{Mapping, RecordFile, Region};
 use common::sync::mutex::{Lock, Mutex};
 use common::sync::posix_semaphore::PosixSemaphore;
 use common::sync::record_lock::RecordLock;
@@ -20,13 +21,14 @@ use common::sysv::{Key, Segment};
 use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use nix::sys::signal::{Signal, raise};
 use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 33] = [
+const TESTS: [(&str, Test); 34] = [
     ("a child that panics exits as one does", child_panics),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
@@ -58,7 +60,8 @@ const TESTS: [(&str, Test); 33] = [
     ("a copy of its guard unlocks nothing", rwlock_inherited),
     ("a record lock keeps processes apart", record_lock_keeps_apart),
     ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
-    ("a process with pages that are not copied does not fork", pages_of_others),
+    ("a process with what is not copied does not fork", what_others_have),
+    ("pages in a region's place that it has lost are others'", region_that_lost_its_page),
     // The last one: from then on this process does not fork.
     ("a process that has had a thread does not fork", had_a_thread),
 ];
@@ -86,7 +89,7 @@ fn had_a_thread(_: &mut Terminal) -> Result<(), Stop> {
     Ok(())
 }
 
-fn pages_of_others(_: &mut Terminal) -> Result<(), Stop> {
+fn what_others_have(_: &mut Terminal) -> Result<(), Stop> {
     let page = NonZeroUsize::new(common::proc::page_size()).expect("pages");
     let map = |sharing| {
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
@@ -104,6 +107,35 @@ fn pages_of_others(_: &mut Terminal) -> Result<(), Stop> {
         expect("refused", error.call() == "fork" && error.refusal().is_some());
     }
     expect("they have gone", in_child(|| Ok(()))? == Ended::Exited(0));
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("epoll_create1");
+    let error = in_child(|| Ok(())).expect_err("one epoll for both");
+    expect("refused", error.call() == "fork" && error.refusal().is_some());
+    drop(epoll);
+    Ok(())
+}
+
+fn region_that_lost_its_page(_: &mut Terminal) -> Result<(), Stop> {
+    // A regular file that says no when it is mapped: the old page has gone by then.
+    let paths = ["/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/cpu/cgroup.procs"];
+    let Some(file) = paths.iter().find_map(|it| File::open(it).ok()) else {
+        eprintln!("skipped: none of {paths:?} is there");
+        return Ok(());
+    };
+    let (page, shared) = (common::proc::page_size(), MapFlags::MAP_SHARED);
+    let flags = shared | MapFlags::MAP_ANONYMOUS;
+    let mut region = Region::map(page, ProtFlags::PROT_READ, flags, None)?;
+    let address = region.address();
+    let refused = region.replace(0, page, shared | MapFlags::MAP_FIXED, (&file, 0));
+    expect("the file can't be mapped", refused.is_err());
+    let (hint, size) = (Some(address.addr()), NonZeroUsize::new(page).expect("a page"));
+    // SAFETY: without MAP_FIXED nothing is replaced.
+    let others = unsafe { mmap_anonymous(hint, size, ProtFlags::PROT_READ, shared) };
+    let others = others.expect("a page");
+    let ended = in_child(|| Ok(()));
+    // SAFETY: nobody refers to the page.
+    unsafe { munmap(others, page) }.expect("mapped");
+    expect("in its place", others == address);
+    expect("refused", ended.is_err_and(|it| it.call() == "fork"));
     Ok(())
 }
 
@@ -581,7 +613,7 @@ fn sigbus_elsewhere(_: &mut Terminal) -> Result<(), Stop> {
                 drop(watched.take());
             }
             let other = cut_off.map::<SharedConnStat>()?;
-            std::fs::File::create(directory.path().join("cut off")).expect("cut off");
+            File::create(directory.path().join("cut off")).expect("cut off");
             expect("no record", other.load().count == 0);
             Ok(())
         })?;

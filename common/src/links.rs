@@ -194,6 +194,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_link_says_what_is_wrong_with_it() {
+        assert_eq!(BadLink::Outside(256).to_string(), "a link to 256: outside");
+        assert_eq!(BadLink::Unaligned(6).to_string(), "a link to 6: not aligned");
+        assert_eq!(BadLink::Circle.to_string(), "a circle");
+    }
+
+    #[test]
     fn ten_thousand_corruptions_lead_nowhere_else() {
         let shared = Shared::new();
         let inside = shared.words().as_ptr_range();

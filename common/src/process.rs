@@ -120,32 +120,45 @@ unsafe extern "C" {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::signal::kill;
-    use std::process::Command;
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn how_a_process_ended_can_be_asked() {
-        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep of coreutils");
-        let pid = child.id().cast_signed();
-        let process = match Process::open(pid) {
-            Ok(process) => process,
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                assert_eq!(error.errno(), Some(Errno::ENOSYS), "{error}");
-                eprintln!("skipped: {error}");
-                return;
+        let kill = "kill -KILL $$";
+        let ends = [("exit 3", Ending::Exited(3)), (kill, Ending::Killed(Signal::SIGKILL))];
+        for (end, ending) in ends {
+            // It runs until its stdin is closed.
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("read line; {end}")]).stdin(Stdio::piped());
+            let mut child = command.spawn().expect("sh");
+            let pid = child.id().cast_signed();
+            let process = match Process::open(pid) {
+                Ok(process) => process,
+                Err(error) => {
+                    child.wait().expect("ours");
+                    assert_eq!(error.errno(), Some(Errno::ENOSYS), "{error}");
+                    eprintln!("skipped: {error}");
+                    return;
+                }
+            };
+            assert_eq!(process.ending(), Ending::Runs);
+            drop(child.stdin.take());
+            let how = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+            waitid(Id::Pid(Pid::from_raw(pid)), how).expect("ours");
+            let (asked, before) = (process.wait_status(), process.ending());
+            child.wait().expect("ours");
+            // ENOTTY before Linux 6.13, which does not know the call.
+            match asked {
+                Ok(_) => assert_eq!(before, Ending::NotWaitedFor),
+                Err(_) => assert_eq!(before, Ending::Unknown),
             }
-        };
-        assert_eq!(process.ending(), Ending::Runs);
-        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("ours");
-        child.wait().expect("ours");
-        let ending = process.ending();
-        if ending == Ending::Unknown {
-            eprintln!("skipped: this kernel does not say how a process ended");
-            return;
+            // ESRCH before Linux 6.15, which does not give the answer.
+            match process.wait_status() {
+                Ok(_) => assert_eq!(process.ending(), ending),
+                Err(errno) => eprintln!("skipped: PIDFD_GET_INFO: {errno}"),
+            }
         }
-        assert_eq!(ending, Ending::Killed(Signal::SIGKILL));
         let error = Process::open(0).expect_err("no pid");
         assert_eq!(error.errno(), Some(Errno::EINVAL));
     }

@@ -112,6 +112,20 @@ mod tests {
     }
 
     #[test]
+    fn what_fits_is_stored_whole() {
+        let text = shared::<2>();
+        for fits in ["", "7 bytes"] {
+            assert_eq!(SharedText::<2>::fits(fits), Ok(fits.into()));
+            text.writer().store(fits);
+            assert_eq!(text.load().as_bytes(), fits.as_bytes());
+        }
+        for too_long in ["8 bytes.", "these are 18 bytes"] {
+            let error = SharedText::<2>::fits(too_long).expect_err("no room for the NUL");
+            assert!(error.contains(&format!("{} bytes", too_long.len())), "{error}");
+        }
+    }
+
+    #[test]
     fn the_last_byte_is_always_nul() {
         let text = shared::<2>();
         text.writer().store("longer than eight");

@@ -84,3 +84,19 @@ pub(crate) fn count(way: &Way, time: Duration, terminal: &mut Terminal) -> Resul
     let (wanted, found) = ((0..WRITERS).map(|writer| rounds.get(writer)).sum(), number.get(0));
     Ok(Count { way: way.name, writers: WRITERS, wanted, found, lost: wanted - found })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_counts_alone_loses_nothing() {
+        for way in &WAYS {
+            let number = Mapping::<Counters<1>, ReadWrite>::anonymous().expect("a page");
+            for round in 9_990..10_010 {
+                (way.add)(&number, round);
+            }
+            assert_eq!(number.get(0), 20, "{}", way.name);
+        }
+    }
+}

@@ -35,3 +35,34 @@ pub(crate) trait Mechanism: Sized {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::record::record;
+    use crate::{mutex, none, posix_semaphore, record_lock, rwlock, semaphore, seqlock, two_slots};
+
+    fn hands_on<M: Mechanism>() {
+        let mechanism = M::new().expect(M::NAME);
+        let pauses = Cell::new(0);
+        let publish = || mechanism.publish(&record(7), || pauses.set(pauses.get() + 1));
+        let seen = [mechanism.snapshot(), publish().and_then(|()| mechanism.snapshot())];
+        mechanism.remove().expect(M::NAME);
+        assert_eq!(seen, [Ok(Some(record(0))), Ok(Some(record(7)))], "{}", M::NAME);
+        assert_eq!(pauses.get(), 1, "{} has one middle", M::NAME);
+    }
+
+    #[test]
+    fn what_is_published_is_handed_on() {
+        hands_on::<none::Unguarded>();
+        hands_on::<posix_semaphore::ByPosixSemaphore>();
+        hands_on::<rwlock::ByRwLock>();
+        hands_on::<semaphore::BySemaphore>();
+        hands_on::<record_lock::ByRecordLock>();
+        hands_on::<mutex::ByMutex>();
+        hands_on::<seqlock::Versioned>();
+        hands_on::<two_slots::Doubled>();
+    }
+}

@@ -51,6 +51,27 @@ mod tests {
         assert!(text.bytes().all(|letter| (b'A'..=b'P').contains(&letter)), "{text}");
     }
 
+    /// What the letters of the first four words say.
+    fn in_letters(count: u32) -> u64 {
+        let words: [u32; WORDS] = bytemuck::cast(record(count));
+        let nibbles = |word: u32| word - u32::from_ne_bytes(*b"AAAA");
+        let piece = |word| (0..4).map(|it| (nibbles(word) >> (8 * it) & 0xf) << (4 * it)).sum();
+        let pieces: [u32; 4] = std::array::from_fn(|it| piece(words[1 + it]));
+        bytemuck::cast(pieces.map(|it| u16::try_from(it).expect("four nibbles")))
+    }
+
+    #[test]
+    fn no_two_records_have_the_same_text() {
+        // A multiple of an odd number, modulo a power of two, tells of which number it is the multiple.
+        let odd = in_letters(1);
+        assert_eq!(odd % 2, 1);
+        for bit in 0..32 {
+            for count in [1 << bit, (1 << bit) - 1, u32::MAX << bit, 0x1234_5678 >> bit] {
+                assert_eq!(in_letters(count), odd.wrapping_mul(count.into()), "record {count}");
+            }
+        }
+    }
+
     #[test]
     fn every_mixture_of_two_records_is_torn() {
         assert!(!is_torn(&record(1000)));

@@ -126,3 +126,42 @@ impl Scores {
 fn count(counters: &PerProcess, who: usize) {
     counters.writer().set(who, counters.get(who) + 1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_turn_is_a_new_one() {
+        let scores = Scores::new().expect("pages");
+        let mut turns = vec![scores.call_turn(), scores.call_turn()];
+        for _ in 0..2 {
+            scores.let_all_run();
+            turns.push(scores.call_turn());
+        }
+        // Whoever has rested in one turn must do its part again in the next.
+        assert!(turns.is_sorted_by(|one, next| one < next), "{turns:?}");
+        assert!(turns.iter().all(|turn| turn % 2 == 1), "{turns:?}");
+    }
+
+    #[test]
+    fn what_is_done_and_what_is_given_up_is_counted() {
+        let scores = Scores::new().expect("pages");
+        let parts = [false, true, false, false, true, true, false, true, true];
+        let next = std::cell::Cell::new(0);
+        let part = || {
+            let number = next.replace(next.get() + 1);
+            if number == parts.len() - 1 {
+                scores.call_end();
+            }
+            Ok::<_, Error>(parts[number])
+        };
+        scores.take_part(3, part).expect("no part fails");
+        assert_eq!((scores.done(3), scores.gave_up(3)), (5, 4));
+        assert_eq!((scores.done(2), scores.gave_up(2)), (0, 0));
+
+        scores.count_halfway();
+        scores.count_halfway();
+        assert_eq!(scores.halfway(), 2);
+    }
+}

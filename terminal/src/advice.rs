@@ -77,19 +77,12 @@ fn on_refusal(error: &Error, refusal: &Refusal) -> String {
         }
         Refusal::NoRoom => "choose another --address, such as 0x5000000".into(),
         Refusal::RoundsToZero => "choose a higher --address, such as 0x5000000".into(),
-        Refusal::SetOfMany | Refusal::NeverInitialised => {
-            let id = error.object().rsplit(' ').next().unwrap_or_default();
-            format!(
-                "`ipcs -s -i {id}` shows whose it is; if it is yours, `ipcrm -s {id}` removes it"
-            )
-        }
         Refusal::Header { .. } => {
             format!("name another file; if nobody needs this one, rm {}", error.object())
         }
         Refusal::Broken { .. } => {
             format!("end both sides, then rm {}: what was in it is lost", error.object())
         }
-        Refusal::Inherited => "take the lock in the process that needs it".into(),
         _ if error.call() == "waitpid" => "what it wrote to stderr, if anything, says why".into(),
         _ if error.call() == "fork" => "fork before starting threads".into(),
         _ => format!("see the man page of {}", error.call()),
@@ -189,5 +182,31 @@ fn parent_exists(path: &str) -> bool {
     match Path::new(path).parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.is_dir(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_more_than_its_man_page() {
+        let broken = Refusal::Broken { field: "put", found: 5 };
+        for refusal in [Refusal::NoRoom, Refusal::RoundsToZero, Refusal::Kind("FIFO"), broken] {
+            let advice = on(&Error::refused("shmat", "segment 5", refusal.clone()));
+            assert!(!advice.contains("man page"), "{refusal}: {advice}");
+        }
+        let other = |call| on(&Error::refused(call, "child 5", Refusal::Other(String::new())));
+        assert!(other("waitpid").contains("stderr"));
+        assert!(other("fork").contains("threads"));
+        assert_eq!(other("shmget"), "see the man page of shmget");
+    }
+
+    #[test]
+    fn a_writer_is_started_with_the_key_of_the_segment() {
+        let writer = "in another terminal: cargo run -p shm-sysv-writer";
+        assert_eq!(invite_writer(1234), writer);
+        assert_eq!(invite_writer(-1), format!("{writer} -- --key 0xffffffff"));
+        assert!(!invite_writer(0).contains("cargo"));
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments that several programs have.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,17 +90,12 @@ impl std::str::FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix("0o").unwrap_or(text);
-        let octal = !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit());
+        // Not "+600", which from_str_radix takes.
+        let octal = digits.bytes().all(|it| it.is_ascii_digit());
         match u32::from_str_radix(digits, 8) {
             Ok(mode @ 0..=0o777) if octal => Ok(Self(mode)),
             _ => Err("a mode is octal, from 0 to 0777, such as 0600".into()),
         }
-    }
-}
-
-impl Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.0)
     }
 }
 
@@ -117,4 +112,19 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[must_use]
 pub fn human(duration: Duration) -> impl Display {
     humantime::format_duration(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_octal() {
+        for (text, mode) in [("0600", 0o600), ("640", 0o640), ("0o777", 0o777), ("0", 0)] {
+            assert_eq!(text.parse::<Mode>().expect(text).0, mode);
+        }
+        for wrong in ["", "0o", "+600", "-1", "0o+7", "8", "1000", "0x1ff", "rw"] {
+            assert!(wrong.parse::<Mode>().is_err(), "{wrong:?} is a mode");
+        }
+    }
 }

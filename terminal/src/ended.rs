@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn a_code_means_something_only_beside_its_signal() {
         let text = |signal, code| Ended::By(signal, code).to_string();
+        assert_eq!(text(Signal::SIGSEGV, 1), "SIGSEGV, SEGV_MAPERR");
         assert_eq!(text(Signal::SIGSEGV, 2), "SIGSEGV, SEGV_ACCERR");
+        assert_eq!(text(Signal::SIGBUS, 1), "SIGBUS, BUS_ADRALN");
         assert_eq!(text(Signal::SIGBUS, 2), "SIGBUS, BUS_ADRERR");
         assert_eq!(text(Signal::SIGKILL, 0), "SIGKILL");
         assert_eq!(text(Signal::SIGSEGV, 9), "SIGSEGV, si_code 9");

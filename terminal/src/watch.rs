@@ -116,7 +116,7 @@ pub fn nobody_counts(segment: &Segment, shared: &SharedConnStat) -> Option<Strin
     // A writer whose segment has been removed goes on in it, and nobody finds it by the key.
     let left = segments().unwrap_or_default().into_iter().find(|it| {
         let ours = it.size == segment.size() as u64 && it.owner == status.owner;
-        it.marked_for_destruction && it.attached > 0 && ours
+        it.marked_for_destruction && ours
     });
     Some(match left {
         Some(left) => format!(

@@ -198,6 +198,27 @@ fn what_no_honest_peer_stores_is_an_error() {
 }
 
 #[test]
+fn each_sleep_is_counted_and_leaves_nobody_to_be_woken() {
+    let ring = Ring::new("naps");
+    let (mut sender, mut receiver) = (ring.sender(), ring.receiver());
+    let (never, nap) = (AtomicU32::new(0), Duration::from_millis(1));
+    // Else the other side would call the kernel after each message, to wake nobody.
+    let noted = || [192, 196].map(|byte: usize| ring.words()[byte / 4].load(Relaxed));
+    for sleeps in 1..=3 {
+        receiver.wait(&never, nap);
+        assert_eq!((receiver.sleeps(), noted()), (sleeps, [0, 0]));
+    }
+    while sender.send(&[]).expect("an honest receiver") {}
+    for sleeps in 1..=3 {
+        sender.wait(&never, nap);
+        assert_eq!((sender.sleeps(), noted()), (sleeps, [0, 0]));
+    }
+    // There is something to receive, so nobody sleeps.
+    receiver.wait(&never, nap);
+    assert_eq!(receiver.sleeps(), 3);
+}
+
+#[test]
 fn who_sleeps_is_woken() {
     /// Whoever sleeps as long has not been woken: it is no measure of speed.
     const PATIENCE: Duration = Duration::from_secs(60);

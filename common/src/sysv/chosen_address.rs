@@ -158,6 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_rounded_needs_the_room_below() {
+        // The start of a block as large as the largest SHMLBA, which begins at an even multiple of it.
+        const FREE: usize = 0x2a_0180_0000;
+        let segment = Private::new(SharedText::<1024>::CAPACITY);
+        let behind = FREE + page_size();
+        let below = Reservation::at(FREE..behind).expect("free");
+        let attached = segment.attach_at::<SharedText<1024>, ReadWrite>(behind);
+        drop(attached.expect("right behind what is mapped"));
+        // Where SHMLBA is larger, the kernel would round into what is mapped, and replace it.
+        let rounded = segment.attach_rounded::<SharedText<1024>, ReadWrite>(behind);
+        assert_eq!(rounded.expect_err("no room").refusal(), Some(&Refusal::NoRoom));
+        drop(below);
+        segment.attach_rounded::<SharedText<1024>, ReadWrite>(behind).expect("room");
+    }
+
+    #[test]
     fn no_segment_comes_to_lie_where_the_stack_grows() {
         let maps = maps("self").expect("/proc");
         let stack = maps.iter().find(|it| it.name == "[stack]").expect("a stack");

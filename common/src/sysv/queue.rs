@@ -30,12 +30,6 @@ impl MessageQueue {
         Ok(Self { id })
     }
 
-    /// The msqid, as `ipcs -q` lists it.
-    #[must_use]
-    pub fn id(&self) -> c_int {
-        self.id
-    }
-
     /// Sends a message of no bytes, of this type, and waits while the queue is full: msgsnd(2).
     ///
     /// # Errors

@@ -138,11 +138,9 @@ impl Segment {
     /// `EPERM` if we neither own nor created it, `EACCES` if it is not ours to look at.
     pub fn remove(&self) -> Result<bool> {
         // IPC_RMID says nothing of a mark that is there already, so ask first.
-        match self.status() {
-            Ok(status) if status.marked_for_destruction => return Ok(false),
-            Err(error) if error.is_gone() => return Ok(false),
-            // Who may not look may still remove: the owner of a segment of mode 0000.
-            _ => {}
+        // Who may not look may still remove: the owner of a segment of mode 0000.
+        if self.status().is_ok_and(|it| it.marked_for_destruction) {
+            return Ok(false);
         }
         // SAFETY: IPC_RMID ignores its third argument.
         let removed = unsafe { libc::shmctl(self.id, libc::IPC_RMID, ptr::null_mut()) };

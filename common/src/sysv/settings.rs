@@ -98,8 +98,20 @@ mod tests {
         let error = Segment::create_with(Key::Private, 4096, 0o600, libc::IPC_CREAT);
         assert!(error.expect_err("refused").refusal().is_some());
         let flags = libc::SHM_NORESERVE;
-        let segment = Segment::create_with(Key::Private, 4096, 0o600, flags).expect("a segment");
+        let segment = Segment::create_with(Key::Private, 4096, 0o6600, flags).expect("a segment");
         let mode = segment.status().map(|it| it.mode);
         assert_eq!((segment.remove(), mode), (Ok(true), Ok(0o600)));
+        assert!(segment.to_string().contains("mode 0600, created"), "{segment}");
+    }
+
+    #[test]
+    fn a_key_has_one_segment_of_special_pages_too() {
+        let key = Key::Number(0x5d00_0000 | std::process::id().cast_signed());
+        let create = || Segment::create_with(key, 4096, 0o600, libc::SHM_NORESERVE);
+        let segment = create().expect("a key that nobody uses");
+        let (again, found) = (create(), Segment::find(key));
+        segment.remove().expect("removed");
+        assert_eq!(again.expect_err("it has one").errno(), Some(Errno::EEXIST));
+        assert_eq!(found.expect("by its key").id(), segment.id());
     }
 }

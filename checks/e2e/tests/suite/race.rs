@@ -1,14 +1,19 @@
 //! race-demo: what its figures must be, whatever the machine.
 
 use std::fs::DirEntry;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{DEADLINE, Running, run, start};
+use e2e::screen::OnScreen;
+use e2e::{DEADLINE, Running, program, run, start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+use crate::transcripts::may_trace;
 
 /// The ids of the semaphore sets there are: see sysvipc(7).
 fn semaphore_sets() -> Vec<String> {
@@ -89,6 +94,88 @@ fn the_race_is_shown_and_cured() {
         }
         assert_eq!(row["repaired"].is_u64(), ["mutex", "seqlock"].contains(&name), "{row}");
     }
+}
+
+#[test]
+fn the_figures_are_those_of_the_run() {
+    for name in ["seqlock", "mutex"] {
+        let args = ["--mechanism", name, "--for", "1500ms", "--kills", "100", "--format", "json"];
+        let start = Instant::now();
+        let outcome = run("race-demo", args.iter().chain(&WITHIN)).exited(0);
+        let all = start.elapsed().as_secs_f64();
+        let report = json(&outcome.stdout);
+        let [row] = list(&report, "mechanisms") else { panic!("one: {report}") };
+
+        // A rate is a count by the time that it took.
+        let count = |field: &str| row[field].as_f64().unwrap_or_else(|| panic!("{field} in {row}"));
+        if number(row, "starved") == 0 {
+            for it in ["published", "snapshots"] {
+                let seconds = count(it) / count(&format!("{it}_per_s"));
+                assert!((1.5..all).contains(&seconds), "{it} in {seconds} s: {row}");
+            }
+        }
+        // With all the time that it needs, it kills as often as it is to. Many of the killed die in the
+        // middle of a publication, and each of these is noticed once.
+        assert_eq!([number(row, "kills"), number(row, "survived")], [100, 100], "{row}");
+        assert!((2..=100).contains(&number(row, "repaired")), "{row}");
+        assert_eq!([number(row, "torn"), number(row, "torn_after_kill")], [0, 0], "{row}");
+    }
+}
+
+#[test]
+fn it_kills_as_often_as_it_says() {
+    if !may_trace() {
+        e2e::skip("how often race-demo kills: strace may not trace here");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let trace = directory.path().join("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-e", "trace=kill", "-e", "signal=none", "-o"]).arg(&trace);
+    strace.arg(program("race-demo").get_program()).args(WITHIN);
+    strace.args(["--mechanism", "none", "--for", "0s", "--kills", "5", "--format", "json"]);
+    let report = json(&Running::start(&mut strace).finish().exited(0).stdout);
+    let kills = number(&list(&report, "mechanisms")[0], "kills");
+    let trace = std::fs::read_to_string(&trace).expect("what strace has seen");
+    let killed = trace.lines().filter(|it| it.contains("SIGKILL)") && it.ends_with("= 0"));
+    assert_eq!((killed.count(), kills), (5, 5), "{trace}");
+}
+
+#[test]
+fn the_table_says_whether_there_was_time_for_all_kills() {
+    for (within, kills, over) in [("10m", "3", false), ("0s", "0", true)] {
+        let args = format!("--mechanism two-slots --for 0s --kills 3 --within {within}");
+        let table = run("race-demo", args.split(' ')).exited(0).stdout;
+        let row = table.lines().find(|line| line.starts_with("two-slots")).expect("a row");
+        let (_, after_kill) = row.split_once('|').expect("two parts");
+        assert_eq!(after_kill.split_whitespace().next(), Some(kills), "{row}");
+        assert_eq!(after_kill.contains("survived, time was over"), over, "{row}");
+    }
+}
+
+#[test]
+fn a_child_that_is_killed_by_others_is_an_error() {
+    let demo = start("race-demo", ["--mechanism", "none", "--for", "3s"]);
+    let children = wait_for_children(&demo, 3);
+    assert!(send(children[0], Signal::SIGKILL), "its children run for three seconds");
+    let outcome = demo.finish().exited(1);
+    let says = format!("child {}: SIGKILL ended it\n  help: what it wrote", children[0]);
+    assert!(outcome.stderr.contains(&says), "{outcome:#?}");
+    for child in children {
+        assert!(!Path::new(&format!("/proc/{child}")).exists(), "child {child} is left");
+    }
+}
+
+#[test]
+fn progress_is_one_line_that_goes_with_the_next() {
+    let program = program("race-demo");
+    let path = program.get_program().to_str().expect("a path of this workspace");
+    let mut demo = OnScreen::start(&[path, "--mechanism", "none", "--for", "1h"], 24, 120);
+    demo.wait("none: undisturbed for 1h");
+    // Ctrl-C.
+    demo.play("\x03", "stopped by SIGINT");
+    assert!(!demo.text().contains("none: undisturbed for 1h"), "{}", demo.contents());
+    assert_eq!(demo.ended().signal(), Some(Signal::SIGINT as i32));
 }
 
 #[test]

@@ -64,6 +64,18 @@ fn a_reader_sees_the_counts_of_a_writer_that_runs() {
 }
 
 #[test]
+fn a_removed_segment_of_another_size_is_no_writer_s() {
+    let segment = Segment::create(Key::Private, 4096, 0o600).expect("a segment");
+    let attached = segment.attach_words::<ReadOnly>();
+    segment.remove().expect("removed");
+    let _attached = attached.expect("attached");
+    let reader = done(READER, &TestKey::new(), "-n 1 -i 0s");
+    let advice = reader.stderr.lines().find(|line| line.contains("no writer has been here yet"));
+    let advice = advice.unwrap_or_else(|| panic!("{reader:#?}"));
+    assert!(!advice.contains(&format!("segment {},", segment.id())), "{reader:#?}");
+}
+
+#[test]
 fn a_reader_that_comes_first_sees_the_whole_run() {
     let key = TestKey::new();
     let mut reader = on(READER, &key, &format!("-n {ENDLESS} -i 5ms"));

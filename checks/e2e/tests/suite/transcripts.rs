@@ -245,7 +245,7 @@ fn is_there(tool: &str) -> bool {
 }
 
 /// Whether ptrace(2) is allowed, as strace needs it. In a container it may not be.
-fn may_trace() -> bool {
+pub(crate) fn may_trace() -> bool {
     let traced = Command::new("sh").args(["-c", "strace -o /dev/null true 2> /dev/null"]).status();
     traced.is_ok_and(|it| it.success())
 }

@@ -64,7 +64,7 @@
 //!
 //! Nor can it keep a process from writing into its own memory through a file. Any safe program can do
 //! that with std alone: /proc/self/mem, the code of a library on the disk. As in std, what such files do is
-//! beyond what a type can promise. Some are refused: the kernel's own below /proc and /sys; anonymous pages,
+//! beyond what a type can promise. Some are refused: those of procfs, sysfs, debugfs and tracefs; anonymous pages,
 //! which root finds in /proc/PID/map_files; and semaphores of sem_open(3), as long as this process has them
 //! open or the file has the name that sem_open gave it. And what /proc says is believed, such as the number of
 //! threads: another file of procfs, which somebody has mounted over the true one, or which links lead to after a

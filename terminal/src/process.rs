@@ -66,6 +66,8 @@ pub struct Child {
 /// it has what would not be copied, of which another crate may believe that it has it alone:
 /// [`must_be_forkable`]. What else other crates may believe of a fork, [`common::shared`] says.
 pub fn fork() -> Result<Fork, Error> {
+    // From the first call on, forks are counted.
+    let parent = Owner::current();
     if !is_single_threaded() {
         let refusal = Refusal::Other("it has more than one thread".into());
         return Err(Error::refused("fork", "this process", refusal));
@@ -85,7 +87,7 @@ pub fn fork() -> Result<Fork, Error> {
     match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => Ok(Fork::Child),
         Ok(ForkResult::Parent { child }) => {
-            Ok(Fork::Parent(Child { pid: child, parent: Owner::current(), ended: None }))
+            Ok(Fork::Parent(Child { pid: child, parent, ended: None }))
         }
         Err(errno) => Err(Error::new("fork", "this process", errno)),
     }

@@ -90,10 +90,13 @@ fn unforkable(text: &str, known: impl Fn(usize) -> bool) -> Option<(MapsLine, &'
     while let Some(line) = lines.next() {
         // Behind it come its figures, such as `Rss:`.
         let Some(line) = MapsLine::parse(line) else { continue };
-        let mut flags = "";
+        let mut flags = None;
         while let Some(figure) = lines.next_if(|it| MapsLine::parse(it).is_none()) {
-            flags = figure.strip_prefix("VmFlags:").unwrap_or(flags);
+            flags = figure.strip_prefix("VmFlags:").or(flags);
         }
+        let Some(flags) = flags else {
+            return Some((line, "this kernel does not say what a child would get"));
+        };
         let has = |flag| flags.split(' ').any(|it| it == flag);
         // Where the kernel itself has put something, for who traces this process.
         if has("dc") && line.name != "[uprobes]" {
@@ -136,6 +139,7 @@ mod tests {
         for (line, flags) in [(private, "rd wr"), (private, "rd wf dp"), (uprobes, "ex dc")] {
             assert_eq!(why(line, flags), None, "{line} {flags}");
         }
+        assert!(unforkable("1000-2000 rw-p 00000000 00:00 0\nRss: 4 kB\n", known).is_some());
         let shared = |line: &str, flags: &str| why(line, flags).is_some();
         assert!(shared("3000-4000 rw-s 00000000 00:01 7 /dev/zero (deleted)", "rd wr sh mw"));
         assert!(shared("3000-4000 r--s 00000000 00:01 7 /memfd:ring (deleted)", "rd sh mr mw"));

@@ -36,7 +36,7 @@ pub(crate) fn semaphores() -> Semaphores {
 /// - a semaphore of sem_open(3), which glibc loads and stores as 64 bits at once. It is known by the name that
 ///   the file was opened by. One that this process has open is known under every name, which rename(2) and
 ///   link(2) may have given it;
-/// - a file of the kernel's own, below /proc or /sys. Some of them are registers of a device, or pages that a
+/// - a file of the kernel's own: of procfs, sysfs, debugfs or tracefs. Some of them are registers of a device, or pages that a
 ///   fork does not copy.
 ///
 /// Who is to map the file keeps what is returned until it is mapped.

@@ -15,6 +15,7 @@ use std::ffi::{c_int, c_short};
 use std::fs::File;
 use std::marker::PhantomData;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -48,11 +49,16 @@ impl RecordLock {
     ///
     /// # Errors
     ///
-    /// `ENOENT` where /proc is not mounted, `EMFILE`, `ENFILE`.
+    /// `ENOENT` where /proc is not mounted, `ESTALE` where something else has its name, `EMFILE`, `ENFILE`.
     pub fn reopened(&self) -> Result<Self> {
         let name = format!("/proc/thread-self/fd/{}", self.file.as_raw_fd());
+        let which = |file: &File| file.metadata().map(|it| (it.dev(), it.ino()));
         let opened = File::options().read(true).write(true).open(name);
-        let file = opened.map_err(|error| failed("open", errno_of(&error)))?;
+        let opened = opened.and_then(|it| Ok((which(&it)? == which(&self.file)?, it)));
+        let (same, file) = opened.map_err(|error| failed("open", errno_of(&error)))?;
+        if !same {
+            return Err(failed("open", Errno::ESTALE));
+        }
         Ok(Self { file, opened_by: Owner::current() })
     }
 

@@ -3,13 +3,16 @@
 //! `cargo test -p e2e --test processes -- mutex` runs those with this word in their name.
 
 use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::stderr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::Counters;
-use common::mapping::{Mapping, RecordFile};
+use common::mapping::{Mapping, RecordFile, Region};
+use common::sync::condition::Condition;
 use common::sync::mutex::{Lock, Mutex};
 use common::sync::posix_semaphore::PosixSemaphore;
 use common::sync::record_lock::RecordLock;
@@ -17,21 +20,27 @@ use common::sync::rwlock::RwLock;
 use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
-use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
+use common::{ConnStat, Error, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::waitpid;
+use nix::unistd::{chroot, dup, dup2_stderr, getpid, getuid};
 use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 33] = [
+const TESTS: [(&str, Test); 38] = [
     ("a child that panics exits as one does", child_panics),
+    ("a child whose error cannot be printed ends all the same", child_without_stderr),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
     ("a semaphore that vanishes between two calls is made anew", semaphore_that_vanishes),
+    ("where there is no room for a semaphore, nobody waits for it", semaphore_without_room),
     ("a set of more than one semaphore is refused", semaphore_of_a_stranger),
     ("a killed holder's semaphore is given back, its data is not", semaphore_of_the_killed),
     ("a mutex keeps processes apart", mutex_keeps_apart),
@@ -44,9 +53,11 @@ const TESTS: [(&str, Test); 33] = [
     ("a copy of a System V semaphore's guard gives nothing back", semaphore_inherited),
     ("a copy of a child kills nobody", child_inherited),
     ("a copy of a child kills nobody, even where it has its parent's pid", child_of_pid_1),
+    ("a child that others have waited for is not killed", child_waited_for_by_others),
     ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
+    ("a condition variable loses no change", condition_loses_nothing),
     ("a signal that comes before the sleep is not slept over", signal_before_the_sleep),
     ("only a SIGBUS in the mapping that is watched is explained", sigbus_elsewhere),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
@@ -58,6 +69,7 @@ const TESTS: [(&str, Test); 33] = [
     ("a copy of its guard unlocks nothing", rwlock_inherited),
     ("a record lock keeps processes apart", record_lock_keeps_apart),
     ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
+    ("without /proc only a file that has a name is words", words_without_proc),
     ("a process with pages that are not copied does not fork", pages_of_others),
     // The last one: from then on this process does not fork.
     ("a process that has had a thread does not fork", had_a_thread),
@@ -65,6 +77,29 @@ const TESTS: [(&str, Test); 33] = [
 
 fn main() -> ExitCode {
     run(&TESTS)
+}
+
+fn words_without_proc(terminal: &mut Terminal) -> Result<(), Stop> {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("words"), [0; 4]).expect("a file");
+    let named = File::open(directory.path().join("words")).expect("ours");
+    let nameless = memfd_create("nameless", MFdFlags::MFD_CLOEXEC).expect("a file").into();
+    start_child(terminal, |_| {
+        // In a user namespace everybody may change the root.
+        let _ = unshare(CloneFlags::CLONE_NEWUSER);
+        if let Err(errno) = chroot(directory.path()) {
+            eprintln!("skipped: no root without /proc: {errno}");
+            return Ok(());
+        }
+        let map =
+            |file| Region::map(1, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, Some((file, 0)));
+        drop(map(&named)?);
+        // Pages of a process may be such a file, with anything in them.
+        let error = map(&nameless).expect_err("nobody knows what it is");
+        expect("its name is looked for", error.call() == "readlink");
+        Ok(())
+    })?
+    .wait(terminal)
 }
 
 /// Fails a test of a process that may not panic half-way through a fork.
@@ -161,16 +196,40 @@ fn semaphore_is_initialised_once(terminal: &mut Terminal) -> Result<(), Stop> {
     counted
 }
 
+fn semaphore_without_room(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut child = start_child(terminal, |_| {
+        let user = getuid();
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC) {
+            eprintln!("skipped: no namespace of semaphores: {errno}");
+            return Ok(());
+        }
+        // Its root may set the limits; the last one is that of sets.
+        let limited = fs::write("/proc/self/uid_map", format!("0 {user} 1"))
+            .and_then(|()| fs::write("/proc/sys/kernel/sem", "250 32000 32 0"));
+        if let Err(error) = limited {
+            eprintln!("skipped: no limit of semaphores: {error}");
+            return Ok(());
+        }
+        let error = Semaphore::open_or_create(Key::Number(1), 0o600).expect_err("no room");
+        expect("it says so", error.errno() == Some(Errno::ENOSPC));
+        Ok(())
+    })?;
+    ends(terminal, &mut child)
+}
+
 fn semaphore_never_initialised(_: &mut Terminal) -> Result<(), Stop> {
     let number = 0x5e3b_0000 | (std::process::id() & 0xffff).cast_signed();
     // SAFETY: semget takes three numbers.
     let id = unsafe { libc::semget(number, 1, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
     expect("a new set", id >= 0);
+    let start = Instant::now();
     let found = Semaphore::open_or_create(Key::Number(number), 0o600);
+    let waited = start.elapsed();
     // SAFETY: IPC_RMID takes no fourth argument.
     expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
     let error = found.expect_err("nobody has set its count");
     expect("refused", error.refusal() == Some(&Refusal::NeverInitialised));
+    expect("its creator has had a second for that", waited >= Duration::from_secs(1));
     Ok(())
 }
 
@@ -300,7 +359,7 @@ fn mutex_unrepaired(terminal: &mut Terminal) -> Result<(), Stop> {
     let (mutex, _) = mutex_whose_owner_died(terminal)?;
     drop(mutex.lock()?);
     let error = mutex.lock().expect_err("it is lost");
-    expect("not recoverable", error.errno() == Some(nix::errno::Errno::ENOTRECOVERABLE));
+    expect("not recoverable", error.errno() == Some(Errno::ENOTRECOVERABLE));
     Ok(())
 }
 
@@ -462,13 +521,70 @@ fn child_of_pid_1(terminal: &mut Terminal) -> Result<(), Stop> {
     .wait(terminal)
 }
 
-fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {
-    let mut child = start_child(terminal, |_| Ok(()))?;
+fn child_waited_for_by_others(terminal: &mut Terminal) -> Result<(), Stop> {
+    const THERE: usize = 0;
+    const DROPPED: usize = 1;
+    const BEATS: usize = 2;
+    let says = Mapping::<Counters<3>, ReadWrite>::anonymous()?;
+    let patience = Duration::from_secs(60);
+    start_child(terminal, |terminal| {
+        // In a PID namespace of one's own one may say which id is the next.
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID) {
+            eprintln!("skipped: no namespace of pids: {errno}");
+            return Ok(());
+        }
+        let parent = start_child(terminal, |terminal| {
+            let first = start_child(terminal, |_| Ok(()))?;
+            let id = first.pid();
+            waitpid(id, None).expect("ours");
+            let other = start_child(terminal, |terminal| {
+                let before = (id.as_raw() - 1).to_string();
+                if let Err(error) = fs::write("/proc/sys/kernel/ns_last_pid", before) {
+                    eprintln!("skipped: no child with the id of another: {error}");
+                    says.writer().set(THERE, 1);
+                    return Ok(());
+                }
+                let mut stranger = start_child(terminal, |terminal| {
+                    loop {
+                        says.writer().add_one(BEATS);
+                        terminal.pause(Duration::from_millis(1))?;
+                    }
+                })?;
+                expect("the same id", stranger.pid() == id);
+                says.writer().set(THERE, 1);
+                terminal.wait_until(patience, || says.get(DROPPED) == 1)?;
+                // Several beats: who has been killed may still be in the middle of one.
+                let (before, deadline) = (says.get(BEATS), Instant::now() + patience);
+                while says.get(BEATS) < before + 10 {
+                    expect("the stranger lives", stranger.is_running()?);
+                    expect("the stranger goes on", Instant::now() < deadline);
+                    terminal.pause(Duration::from_millis(1))?;
+                }
+                Ok(())
+            })?;
+            terminal.wait_until(patience, || says.get(THERE) == 1)?;
+            drop(first);
+            says.writer().set(DROPPED, 1);
+            other.wait(terminal)
+        })?;
+        parent.wait(terminal)
+    })?
+    .wait(terminal)
+}
+
+/// Waits until the child has ended, but not for ever.
+fn ends(terminal: &mut Terminal, child: &mut Child) -> Result<(), Stop> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while child.is_running()? {
         expect("the child ends", Instant::now() < deadline);
         terminal.pause(Duration::from_millis(1))?;
     }
+    Ok(())
+}
+
+fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut child = start_child(terminal, |_| Ok(()))?;
+    ends(terminal, &mut child)?;
     // By now the id may be that of another child, so nobody may ask the kernel for it.
     expect("it has ended", !child.is_running()?);
     child.wait(terminal)
@@ -520,6 +636,26 @@ fn child_panics(terminal: &mut Terminal) -> Result<(), Stop> {
     Ok(())
 }
 
+fn child_without_stderr(_: &mut Terminal) -> Result<(), Stop> {
+    let full = match File::options().write(true).open("/dev/full") {
+        Ok(full) => full,
+        Err(error) => {
+            eprintln!("skipped: a stderr that is full: /dev/full: {error}");
+            return Ok(());
+        }
+    };
+    let (parent, before) = (getpid(), dup(stderr()).expect("a descriptor"));
+    dup2_stderr(full).expect("it is open");
+    let ended = catch_unwind(|| in_child(|| Err(Error::new("close", "nothing", Errno::EBADF))));
+    if getpid() != parent {
+        // It goes on as its parent, and to the parent that must not look like a failure.
+        std::process::exit(0);
+    }
+    dup2_stderr(before).expect("it is open");
+    expect("the child ends", matches!(ended, Ok(Ok(Ended::Exited(101)))));
+    Ok(())
+}
+
 fn futex_wakes(terminal: &mut Terminal) -> Result<(), Stop> {
     let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
     let answers = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
@@ -557,12 +693,31 @@ fn signal_before_the_sleep(terminal: &mut Terminal) -> Result<(), Stop> {
         expect("the signal ends it", matches!(ended, Err(Stop::Signal(Signal::SIGTERM))));
         Ok(())
     })?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while child.is_running()? {
-        expect("the child wakes", Instant::now() < deadline);
-        terminal.pause(Duration::from_millis(1))?;
+    ends(terminal, &mut child)
+}
+
+fn condition_loses_nothing(terminal: &mut Terminal) -> Result<(), Stop> {
+    const CHANGES: u32 = 20_000;
+    let condition = Condition::anonymous()?;
+    let seen = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let mut child = start_child(terminal, |_| {
+        for change in 0..CHANGES {
+            seen.writer().set(0, change.into());
+            expect("the next change", condition.wait_while(change)? == change + 1);
+        }
+        Ok(())
+    })?;
+    for change in 0..CHANGES {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while seen.get(0) != u64::from(change) {
+            expect("the child wakes", Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        // A little later each time, to meet it between its look at the word and its sleep.
+        (0..change % 200).for_each(|_| std::hint::spin_loop());
+        condition.store(change + 1)?;
     }
-    Ok(())
+    ends(terminal, &mut child)
 }
 
 fn sigbus_elsewhere(_: &mut Terminal) -> Result<(), Stop> {
@@ -581,7 +736,7 @@ fn sigbus_elsewhere(_: &mut Terminal) -> Result<(), Stop> {
                 drop(watched.take());
             }
             let other = cut_off.map::<SharedConnStat>()?;
-            std::fs::File::create(directory.path().join("cut off")).expect("cut off");
+            File::create(directory.path().join("cut off")).expect("cut off");
             expect("no record", other.load().count == 0);
             Ok(())
         })?;
@@ -606,7 +761,7 @@ fn waits(
         Ok(())
     })?;
     let status = format!("/proc/{}/status", child.pid());
-    let sleeps = || std::fs::read_to_string(&status).is_ok_and(|it| it.contains("State:\tS"));
+    let sleeps = || fs::read_to_string(&status).is_ok_and(|it| it.contains("State:\tS"));
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         // In this order: who was asleep after its first word, and has not come in, waits.
@@ -660,7 +815,7 @@ fn held_by_the_killed<G>(
 /// No count is lost under the lock that `lock` takes.
 fn keeps_apart<G>(
     terminal: &mut Terminal,
-    lock: impl Fn() -> Result<G, common::Error>,
+    lock: impl Fn() -> Result<G, Error>,
 ) -> Result<(), Stop> {
     let counters = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
     let locked = || {

@@ -246,7 +246,7 @@ fn semaphore_that_vanishes(terminal: &mut Terminal) -> Result<(), Stop> {
         Ok(())
     })?;
     // Many times, because each has its chance to meet the other between two of its calls.
-    let found = (0..20_000).try_for_each(|_| {
+    let found = (0..60_000).try_for_each(|_| {
         // It may be the other's, and removed by now.
         let _ = Semaphore::open_or_create(key, 0o600)?.remove();
         Ok(())

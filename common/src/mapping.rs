@@ -187,6 +187,12 @@ impl Area {
         forkable::mapped(&self.addresses());
     }
 
+    /// Does not unmap them: what is not there any more may be somebody else's by now.
+    fn give_up(self) {
+        forkable::unmapped(self.addresses().start);
+        let _ = std::mem::ManuallyDrop::new(self);
+    }
+
     /// Where the pages start.
     pub(crate) fn start(&self) -> NonNull<c_void> {
         self.start

@@ -67,8 +67,14 @@
 //! beyond what a type can promise. Some are refused: the kernel's own below /proc and /sys; anonymous pages,
 //! which root finds in /proc/PID/map_files; and semaphores of sem_open(3), as long as this process has them
 //! open or the file has the name that sem_open gave it. And what /proc says is believed, such as the number of
-//! threads: another file of procfs, which somebody has mounted over the true one, deceives it. Nor is a file system
-//! seen through that shows such a file a second time as its own, as overlayfs does.
+//! threads: another file of procfs, which somebody has mounted over the true one, or which links lead to after a
+//! chroot, deceives it. Nor is a file system seen through that shows such a file a second time as its own, as overlayfs
+//! does.
+//!
+//! Nor what other crates believe of a fork. What [`must_be_forkable`](crate::mapping::must_be_forkable) finds is
+//! refused: other threads, pages that are shared or not copied, an epoll. But they may have handed their addresses to
+//! somebody in yet another way, and find there what a child has put. Where fork is `unsafe`, that is what its caller
+//! answers for; the programs here use no such crate.
 //!
 //! # Why `attach` and `map` are safe to call
 //!

@@ -119,7 +119,7 @@ mod tests {
             }
             let ended = guest_ends(&memory);
             let killed = ended == Ended::Killed(Signal::SIGBUS);
-            assert!(!killed, "{what}: the guest accepts it, it is truncated, and the guest: {ended}");
+            assert!(!killed, "{what}: accepted, then truncated, and the guest: {ended}");
             assert!(ended == Ended::Exited(REFUSED), "{what} should be refused, but {ended}");
         }
     }

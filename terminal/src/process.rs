@@ -63,7 +63,8 @@ pub struct Child {
 /// # Errors
 ///
 /// `EAGAIN` at the limit of processes, `ENOMEM`; refused if this process has more than one thread, or has had, and if
-/// it has pages that would not be copied, of which another crate may believe that it has them alone.
+/// it has what would not be copied, of which another crate may believe that it has it alone:
+/// [`must_be_forkable`]. What else other crates may believe of a fork, [`common::shared`] says.
 pub fn fork() -> Result<Fork, Error> {
     if !is_single_threaded() {
         let refusal = Refusal::Other("it has more than one thread".into());
@@ -78,7 +79,7 @@ pub fn fork() -> Result<Fork, Error> {
     // async-signal-safe calls, because another thread may have held a lock. This process has a
     // single thread, the one that asks, so there is nobody who could start another in between; and no handle
     // of one that has ended. All memory is copied, but for what `common` shares, where everybody keeps to atomics,
-    // and for files.
+    // and for files; and the kernel keeps no addresses for a crate that would take the child's for its own.
     match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => Ok(Fork::Child),
         Ok(ForkResult::Parent { child }) => {

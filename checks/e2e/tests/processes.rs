@@ -24,6 +24,7 @@ use common::{ConnStat, Error, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::epoll::{Epoll, EpollCreateFlags};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use nix::sys::signal::{Signal, raise};
@@ -33,7 +34,7 @@ use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 38] = [
+const TESTS: [(&str, Test); 39] = [
     ("a child that panics exits as one does", child_panics),
     ("a child whose error cannot be printed ends all the same", child_without_stderr),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
@@ -69,8 +70,12 @@ const TESTS: [(&str, Test); 38] = [
     ("a copy of its guard unlocks nothing", rwlock_inherited),
     ("a record lock keeps processes apart", record_lock_keeps_apart),
     ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
-    ("without /proc only a file that has a name is words", words_without_proc),
-    ("a process with pages that are not copied does not fork", pages_of_others),
+    (
+        "without /proc only a file that has a name is words, and with a false one none",
+        words_without_proc,
+    ),
+    ("a process with what is not copied does not fork", what_others_have),
+    ("pages in a region's place that it has lost are others'", region_that_lost_its_page),
     // The last one: from then on this process does not fork.
     ("a process that has had a thread does not fork", had_a_thread),
 ];
@@ -81,25 +86,32 @@ fn main() -> ExitCode {
 
 fn words_without_proc(terminal: &mut Terminal) -> Result<(), Stop> {
     let directory = tempfile::tempdir().expect("a directory");
-    fs::write(directory.path().join("words"), [0; 4]).expect("a file");
-    let named = File::open(directory.path().join("words")).expect("ours");
+    let (without, with_another) = (directory.path().join("a"), directory.path().join("b"));
+    fs::create_dir(&without).expect("a new directory");
+    fs::create_dir_all(with_another.join("proc/thread-self/fd")).expect("a new directory");
+    fs::write(without.join("words"), [0; 4]).expect("a new file");
+    let named = File::open(without.join("words")).expect("ours");
     let nameless = memfd_create("nameless", MFdFlags::MFD_CLOEXEC).expect("a file").into();
-    start_child(terminal, |_| {
-        // In a user namespace everybody may change the root.
-        let _ = unshare(CloneFlags::CLONE_NEWUSER);
-        if let Err(errno) = chroot(directory.path()) {
-            eprintln!("skipped: no root without /proc: {errno}");
-            return Ok(());
-        }
-        let map =
-            |file| Region::map(1, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, Some((file, 0)));
-        drop(map(&named)?);
-        // Pages of a process may be such a file, with anything in them.
-        let error = map(&nameless).expect_err("nobody knows what it is");
-        expect("its name is looked for", error.call() == "readlink");
-        Ok(())
-    })?
-    .wait(terminal)
+    for root in [&without, &with_another] {
+        let child = start_child(terminal, |_| {
+            // In a user namespace everybody may change the root.
+            let _ = unshare(CloneFlags::CLONE_NEWUSER);
+            if let Err(errno) = chroot(root) {
+                eprintln!("skipped: no root without /proc: {errno}");
+                return Ok(());
+            }
+            let map =
+                |file| Region::map(1, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, Some((file, 0)));
+            let mapped = map(&named);
+            expect("what has a name is words", mapped.is_ok() == (root == &without));
+            // Pages of a process may be such a file, with anything in them.
+            let error = map(&nameless).expect_err("nobody knows what it is");
+            expect("its name is looked for", error.call() == "readlink");
+            Ok(())
+        })?;
+        child.wait(terminal)?;
+    }
+    Ok(())
 }
 
 /// Fails a test of a process that may not panic half-way through a fork.
@@ -121,7 +133,7 @@ fn had_a_thread(_: &mut Terminal) -> Result<(), Stop> {
     Ok(())
 }
 
-fn pages_of_others(_: &mut Terminal) -> Result<(), Stop> {
+fn what_others_have(_: &mut Terminal) -> Result<(), Stop> {
     let page = NonZeroUsize::new(common::proc::page_size()).expect("pages");
     let map = |sharing| {
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
@@ -139,6 +151,35 @@ fn pages_of_others(_: &mut Terminal) -> Result<(), Stop> {
         expect("refused", error.call() == "fork" && error.refusal().is_some());
     }
     expect("they have gone", in_child(|| Ok(()))? == Ended::Exited(0));
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("epoll_create1");
+    let error = in_child(|| Ok(())).expect_err("one epoll for both");
+    expect("refused", error.call() == "fork" && error.refusal().is_some());
+    drop(epoll);
+    Ok(())
+}
+
+fn region_that_lost_its_page(_: &mut Terminal) -> Result<(), Stop> {
+    // A regular file that says no when it is mapped: the old page has gone by then.
+    let paths = ["/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/cpu/cgroup.procs"];
+    let Some(file) = paths.iter().find_map(|it| File::open(it).ok()) else {
+        eprintln!("skipped: none of {paths:?} is there");
+        return Ok(());
+    };
+    let (page, shared) = (common::proc::page_size(), MapFlags::MAP_SHARED);
+    let flags = shared | MapFlags::MAP_ANONYMOUS;
+    let mut region = Region::map(page, ProtFlags::PROT_READ, flags, None)?;
+    let address = region.address();
+    let refused = region.replace(0, page, shared | MapFlags::MAP_FIXED, (&file, 0));
+    expect("the file can't be mapped", refused.is_err());
+    let (hint, size) = (Some(address.addr()), NonZeroUsize::new(page).expect("a page"));
+    // SAFETY: without MAP_FIXED nothing is replaced.
+    let others = unsafe { mmap_anonymous(hint, size, ProtFlags::PROT_READ, shared) };
+    let others = others.expect("a page");
+    let ended = in_child(|| Ok(()));
+    // SAFETY: nobody refers to the page.
+    unsafe { munmap(others, page) }.expect("mapped");
+    expect("in its place", others == address);
+    expect("refused", ended.is_err_and(|it| it.call() == "fork"));
     Ok(())
 }
 

@@ -2,15 +2,20 @@
 //!
 //! To the pages that `common` shares, both processes keep to atomics. Other crates may have pages of which each
 //! process would believe that it has them alone: shared ones, behind a `&mut [u8]`. And pages that the kernel keeps
-//! out of the child, where a guard's copy would mean whatever is mapped there next.
+//! out of the child, where a guard's copy would mean whatever is mapped there next. And the kernel may have addresses
+//! from them, behind a descriptor that both processes have.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::sys::statfs::PROC_SUPER_MAGIC;
+
 use super::not_words::ANONYMOUS;
 use crate::error::{Error, Refusal, Result, errno_of};
-use crate::proc::{MapsLine, read};
+use crate::proc::{MapsLine, open, read};
 
 /// Where `common` has mappings: from, until.
 static OURS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
@@ -27,28 +32,50 @@ pub(super) fn unmapped(start: usize) {
     ours().remove(&start);
 }
 
-/// Refuses a fork if this process has pages that a child would not get, or shared ones without a file that are not
-/// `common`'s: `VmFlags` in /proc/self/smaps, see proc_pid_smaps(5).
+/// Refuses a fork if this process has
 ///
-/// What is mapped of a file is not looked at: anybody may change a file, so whoever has it as plain bytes has
-/// promised that nobody does.
+/// - pages that a child would not get, or shared ones without a file that are not `common`'s: `VmFlags` in
+///   /proc/self/smaps, see proc_pid_smaps(5). What is mapped of a file is not looked at: anybody may change a file, so
+///   whoever has it as plain bytes has promised that nobody does;
+/// - an epoll(7), io_uring(7) or userfaultfd(2): the child has the same one, and may have it keep addresses, which the
+///   parent takes for its own.
 ///
 /// # Errors
 ///
-/// Refused, as said; those of open(2). A kernel without smaps is asked for the shared ones alone.
+/// Refused, as said, and where nobody knows; those of open(2).
 pub fn must_be_forkable() -> Result<()> {
-    let text = read("/proc/self/smaps").or_else(|_| read("/proc/self/maps"));
-    let text = text.map_err(|it| Error::new("open", "/proc/self/maps", errno_of(&it)))?;
-    match unforkable(&String::from_utf8_lossy(&text), &ours()) {
+    let text = read("/proc/self/smaps");
+    let text = text.map_err(|it| Error::new("open", "/proc/self/smaps", errno_of(&it)))?;
+    if let Some((line, why)) = unforkable(&String::from_utf8_lossy(&text), &ours()) {
+        let object = format!("the pages at {:x}", line.addresses.start);
+        return Err(Error::refused("fork", object, Refusal::Other(why.into())));
+    }
+    match keeps_addresses().map_err(|it| Error::new("open", "/proc/self/fd", errno_of(&it)))? {
         None => Ok(()),
-        Some((line, why)) => {
-            let object = format!("the pages at {:x}", line.addresses.start);
-            Err(Error::refused("fork", object, Refusal::Other(why.into())))
+        Some(name) => {
+            let refusal = Refusal::Other("a child would have the same one".into());
+            Err(Error::refused("fork", name, refusal))
         }
     }
 }
 
-/// The first mapping in `text`, of smaps or of maps, that a fork would not copy, and why.
+/// The first descriptor of this process by which the kernel is given addresses, and gives them back later.
+fn keeps_addresses() -> io::Result<Option<String>> {
+    let directory = "/proc/self/fd";
+    open(directory, PROC_SUPER_MAGIC)?;
+    for entry in fs::read_dir(directory)? {
+        // That of the directory itself is not there any more.
+        let Ok(name) = fs::read_link(entry?.path()) else { continue };
+        let name = name.to_string_lossy();
+        let kind = name.strip_prefix("anon_inode:").unwrap_or_default();
+        if ["[eventpoll]", "[io_uring]", "[userfaultfd]"].contains(&kind) {
+            return Ok(Some(name.into()));
+        }
+    }
+    Ok(None)
+}
+
+/// The first mapping in `text`, of smaps, that a fork would not copy, and why.
 fn unforkable(text: &str, ours: &BTreeMap<usize, usize>) -> Option<(MapsLine, &'static str)> {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -69,7 +96,9 @@ fn unforkable(text: &str, ours: &BTreeMap<usize, usize>) -> Option<(MapsLine, &'
         }
         let start = line.addresses.start;
         let known = ours.range(..=start).next_back().is_some_and(|(_, until)| start < *until);
-        if line.rights.ends_with('s') && ANONYMOUS.contains(&&*line.name) && !known {
+        // With a name of its own (prctl(2) PR_SET_VMA_ANON_NAME) it is no "/dev/zero (deleted)".
+        let anonymous = ANONYMOUS.contains(&&*line.name) || line.name.starts_with("[anon_shmem:");
+        if line.rights.ends_with('s') && anonymous && !known {
             return Some((line, "a child would share them, and others than common mapped them"));
         }
     }
@@ -108,6 +137,7 @@ mod tests {
         assert!(!shared(0x2000, 0x20_2000, "/anon_hugepage (deleted)"));
         assert!(!shared(0x5000, 0x6000, "/tmp/file"));
         assert!(shared(0x3000, 0x4000, "/dev/zero (deleted)"));
+        assert!(shared(0x3000, 0x4000, "[anon_shmem:a name]"));
         assert!(shared(0x1000, 0x2000, "/anon_hugepage (deleted)"));
     }
 

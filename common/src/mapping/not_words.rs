@@ -47,7 +47,7 @@ pub(super) fn refuse(file: &File, call: &'static str, object: impl Display) -> R
         Ok(name) => kind(Path::new(&name)).map_or(Ok(()), |it| Err(refused(it)))?,
         // Pages of a process have no name, so what has one is no such file. It may have been opened before a
         // chroot(2) to where there is no /proc.
-        Err(_) if about.nlink() > 0 => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && about.nlink() > 0 => {}
         Err(error) => return Err(Error::new("readlink", "/proc/thread-self/fd", errno_of(&error))),
     }
     let system = fstatfs(file).map_err(|it| Error::new("fstatfs", &object, it))?;

@@ -35,22 +35,24 @@ impl Segment {
             return Err(refused(format!("{size} bytes at {offset} do not fit into the room")));
         }
         room.keep_the_stack_away(offset, self.size)?;
-        // Not unmapped if the call fails: what is not there any more may be somebody else's by then.
-        let room = ManuallyDrop::new(room);
         let place = room.part(offset, self.size);
         // SAFETY: what is replaced are pages of `room`, of which it hands out no references: no more than
         // the segment's size needs, which `pinned` keeps from changing, and they lie inside. A region's
         // words are 32-bit atomics, as a segment's must be.
         let start = unsafe { libc::shmat(self.id, place.as_ptr(), flags) };
-        let attached =
-            Attached::from(start).map_err(|errno| self.shmat_failed(place.addr().get(), errno))?;
-        if attached.address() != place.addr().get() {
-            // Unlikely, and then it is nobody's: detached by the guard.
-            return Err(self.shmat_failed(place.addr().get(), Errno::EINVAL));
+        match Attached::from(start) {
+            // From now on it is the region that detaches it: munmap(2) does that too.
+            Ok(attached) if attached.address() == place.addr().get() => {
+                let _ = ManuallyDrop::new(attached);
+                Ok(room.with_segment())
+            }
+            // If it is elsewhere, which is unlikely, it is nobody's, and is detached.
+            other => {
+                room.give_up();
+                let errno = other.err().unwrap_or(Errno::EINVAL);
+                Err(self.shmat_failed(place.addr().get(), errno))
+            }
         }
-        // From now on it is the region that detaches it: munmap(2) does that too.
-        let _ = ManuallyDrop::new(attached);
-        Ok(ManuallyDrop::into_inner(room).with_segment())
     }
 }
 

@@ -291,6 +291,11 @@ impl Here {
         // pipeline that is its last part: the shell makes children of the others. kill is no file.
         let (last, before) = parts.split_last().expect("a command");
         let script = match before {
+            // At a terminal it has ended before the next command is typed. Here its locks may still be held.
+            [] if last.starts_with("kill -9 ") => {
+                let status = format!("/proc/{}/status", last.trim_start_matches("kill -9 "));
+                format!("{last}; while grep -qs '^State:.[^ZX]' {status}; do sleep 0.01; done")
+            }
             [] if last.starts_with("kill ") => last.clone(),
             [] => format!("exec {last}"),
             _ => parts.join(" | "),

@@ -1,7 +1,7 @@
 //! What may be done to the pages of a [`Region`] while they are mapped.
 
 use std::fs::File;
-use std::mem::{self, ManuallyDrop};
+use std::mem;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
@@ -118,6 +118,11 @@ impl Region {
         // SAFETY: the pages are this guard's and stay mapped. Their words may change, to zeros or to
         // what the file has, as they may by anybody's store.
         unsafe { madvise(start, length, advice) }.map_err(failed("madvise", offset, length))
+    }
+
+    /// Does not unmap the pages, which may be somebody else's by now.
+    pub(crate) fn give_up(self) {
+        self.area.give_up();
     }
 
     /// It has a segment's pages now, which may be huge.
@@ -253,9 +258,8 @@ impl Region {
         // fails, they may be gone: then they are given up.
         let got = unsafe { mmap(Some(address), size, rights, flags, file.0, file.1) };
         if got.is_err() && flags.contains(MapFlags::MAP_FIXED) {
-            // What is not there any more may be somebody else's by now: neither stored to nor unmapped.
             let nothing = Area { start: self.area.start, length: 0 };
-            let _ = ManuallyDrop::new(mem::replace(&mut self.area, nothing));
+            mem::replace(&mut self.area, nothing).give_up();
         }
         let got = got.map_err(&failed)?;
         if got != wanted {

@@ -146,13 +146,19 @@ int prctl(int option, ...)
     return REAL("prctl", int, ...)(option, argument, 0UL, 0UL, 0UL);
 }
 
-/* Somebody opens the file for writing while this process has its lease: a signal asks for that back. */
+/* Somebody opens the file for writing while this process has its lease: a signal asks for that back. And what a
+ * signal does to who waits for a record lock. */
 int fcntl(int file, int command, ...)
 {
     va_list arguments;
     va_start(arguments, command);
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
+    static int interrupted;
+    if (injected("a signal interrupts") && command == F_OFD_SETLKW && interrupted++ % 2 == 0) {
+        errno = EINTR;
+        return -1;
+    }
     int done = REAL("fcntl", int, int, ...)(file, command, argument);
     if (injected("somebody opens the leased file") && command == F_SETLEASE && done == 0
         && (int)(long)argument == F_RDLCK) {

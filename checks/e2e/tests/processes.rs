@@ -3,7 +3,8 @@
 //! `cargo test -p e2e --test processes -- mutex` runs those with this word in their name.
 
 use std::cell::RefCell;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::stderr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::Counters;
 use common::mapping::{Mapping, RecordFile, Region};
+use common::sync::condition::Condition;
 use common::sync::mutex::{Lock, Mutex};
 use common::sync::posix_semaphore::PosixSemaphore;
 use common::sync::record_lock::RecordLock;
@@ -18,22 +20,28 @@ use common::sync::rwlock::RwLock;
 use common::sync::semaphore::Semaphore;
 use common::sync::seqlock::SeqLock;
 use common::sysv::{Key, Segment};
-use common::{ConnStat, ReadOnly, ReadWrite, Refusal, SharedConnStat};
+use common::{ConnStat, Error, ReadOnly, ReadWrite, Refusal, SharedConnStat};
 use e2e::forking::{Test, run};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::epoll::{Epoll, EpollCreateFlags};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::waitpid;
+use nix::unistd::{chroot, dup, dup2_stderr, getpid, getuid};
 use terminal::ended::{Ended, in_child};
 use terminal::process::{Child, Fork, fork, start_child};
 use terminal::{Stop, Terminal};
 
-const TESTS: [(&str, Test); 34] = [
+const TESTS: [(&str, Test); 39] = [
     ("a child that panics exits as one does", child_panics),
+    ("a child whose error cannot be printed ends all the same", child_without_stderr),
     ("a semaphore keeps processes apart", semaphore_keeps_apart),
     ("a semaphore is initialised once, whoever comes first", semaphore_is_initialised_once),
     ("a semaphore whose creator died uninitialised is refused", semaphore_never_initialised),
     ("a semaphore that vanishes between two calls is made anew", semaphore_that_vanishes),
+    ("where there is no room for a semaphore, nobody waits for it", semaphore_without_room),
     ("a set of more than one semaphore is refused", semaphore_of_a_stranger),
     ("a killed holder's semaphore is given back, its data is not", semaphore_of_the_killed),
     ("a mutex keeps processes apart", mutex_keeps_apart),
@@ -46,9 +54,11 @@ const TESTS: [(&str, Test); 34] = [
     ("a copy of a System V semaphore's guard gives nothing back", semaphore_inherited),
     ("a copy of a child kills nobody", child_inherited),
     ("a copy of a child kills nobody, even where it has its parent's pid", child_of_pid_1),
+    ("a child that others have waited for is not killed", child_waited_for_by_others),
     ("a child that has ended is not waited for again", child_waited_for_once),
     ("a seqlock survives its writers, through a read-only attachment", seqlock_of_the_killed),
     ("a futex wakes a reader in another process", futex_wakes),
+    ("a condition variable loses no change", condition_loses_nothing),
     ("a signal that comes before the sleep is not slept over", signal_before_the_sleep),
     ("only a SIGBUS in the mapping that is watched is explained", sigbus_elsewhere),
     ("a POSIX semaphore keeps processes apart", posix_semaphore_keeps_apart),
@@ -60,6 +70,10 @@ const TESTS: [(&str, Test); 34] = [
     ("a copy of its guard unlocks nothing", rwlock_inherited),
     ("a record lock keeps processes apart", record_lock_keeps_apart),
     ("a record lock is freed by death, and by no copy of its guard", record_lock_of_the_killed),
+    (
+        "without /proc only a file that has a name is words, and with a false one none",
+        words_without_proc,
+    ),
     ("a process with what is not copied does not fork", what_others_have),
     ("pages in a region's place that it has lost are others'", region_that_lost_its_page),
     // The last one: from then on this process does not fork.
@@ -68,6 +82,36 @@ const TESTS: [(&str, Test); 34] = [
 
 fn main() -> ExitCode {
     run(&TESTS)
+}
+
+fn words_without_proc(terminal: &mut Terminal) -> Result<(), Stop> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (without, with_another) = (directory.path().join("a"), directory.path().join("b"));
+    fs::create_dir(&without).expect("a new directory");
+    fs::create_dir_all(with_another.join("proc/thread-self/fd")).expect("a new directory");
+    fs::write(without.join("words"), [0; 4]).expect("a new file");
+    let named = File::open(without.join("words")).expect("ours");
+    let nameless = memfd_create("nameless", MFdFlags::MFD_CLOEXEC).expect("a file").into();
+    for root in [&without, &with_another] {
+        let child = start_child(terminal, |_| {
+            // In a user namespace everybody may change the root.
+            let _ = unshare(CloneFlags::CLONE_NEWUSER);
+            if let Err(errno) = chroot(root) {
+                eprintln!("skipped: no root without /proc: {errno}");
+                return Ok(());
+            }
+            let map =
+                |file| Region::map(1, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, Some((file, 0)));
+            let mapped = map(&named);
+            expect("what has a name is words", mapped.is_ok() == (root == &without));
+            // Pages of a process may be such a file, with anything in them.
+            let error = map(&nameless).expect_err("nobody knows what it is");
+            expect("its name is looked for", error.call() == "readlink");
+            Ok(())
+        })?;
+        child.wait(terminal)?;
+    }
+    Ok(())
 }
 
 /// Fails a test of a process that may not panic half-way through a fork.
@@ -193,16 +237,40 @@ fn semaphore_is_initialised_once(terminal: &mut Terminal) -> Result<(), Stop> {
     counted
 }
 
+fn semaphore_without_room(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut child = start_child(terminal, |_| {
+        let user = getuid();
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC) {
+            eprintln!("skipped: no namespace of semaphores: {errno}");
+            return Ok(());
+        }
+        // Its root may set the limits; the last one is that of sets.
+        let limited = fs::write("/proc/self/uid_map", format!("0 {user} 1"))
+            .and_then(|()| fs::write("/proc/sys/kernel/sem", "250 32000 32 0"));
+        if let Err(error) = limited {
+            eprintln!("skipped: no limit of semaphores: {error}");
+            return Ok(());
+        }
+        let error = Semaphore::open_or_create(Key::Number(1), 0o600).expect_err("no room");
+        expect("it says so", error.errno() == Some(Errno::ENOSPC));
+        Ok(())
+    })?;
+    ends(terminal, &mut child)
+}
+
 fn semaphore_never_initialised(_: &mut Terminal) -> Result<(), Stop> {
     let number = 0x5e3b_0000 | (std::process::id() & 0xffff).cast_signed();
     // SAFETY: semget takes three numbers.
     let id = unsafe { libc::semget(number, 1, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
     expect("a new set", id >= 0);
+    let start = Instant::now();
     let found = Semaphore::open_or_create(Key::Number(number), 0o600);
+    let waited = start.elapsed();
     // SAFETY: IPC_RMID takes no fourth argument.
     expect("removed", unsafe { libc::semctl(id, 0, libc::IPC_RMID) } == 0);
     let error = found.expect_err("nobody has set its count");
     expect("refused", error.refusal() == Some(&Refusal::NeverInitialised));
+    expect("its creator has had a second for that", waited >= Duration::from_secs(1));
     Ok(())
 }
 
@@ -219,7 +287,7 @@ fn semaphore_that_vanishes(terminal: &mut Terminal) -> Result<(), Stop> {
         Ok(())
     })?;
     // Many times, because each has its chance to meet the other between two of its calls.
-    let found = (0..20_000).try_for_each(|_| {
+    let found = (0..60_000).try_for_each(|_| {
         // It may be the other's, and removed by now.
         let _ = Semaphore::open_or_create(key, 0o600)?.remove();
         Ok(())
@@ -332,7 +400,7 @@ fn mutex_unrepaired(terminal: &mut Terminal) -> Result<(), Stop> {
     let (mutex, _) = mutex_whose_owner_died(terminal)?;
     drop(mutex.lock()?);
     let error = mutex.lock().expect_err("it is lost");
-    expect("not recoverable", error.errno() == Some(nix::errno::Errno::ENOTRECOVERABLE));
+    expect("not recoverable", error.errno() == Some(Errno::ENOTRECOVERABLE));
     Ok(())
 }
 
@@ -494,13 +562,70 @@ fn child_of_pid_1(terminal: &mut Terminal) -> Result<(), Stop> {
     .wait(terminal)
 }
 
-fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {
-    let mut child = start_child(terminal, |_| Ok(()))?;
+fn child_waited_for_by_others(terminal: &mut Terminal) -> Result<(), Stop> {
+    const THERE: usize = 0;
+    const DROPPED: usize = 1;
+    const BEATS: usize = 2;
+    let says = Mapping::<Counters<3>, ReadWrite>::anonymous()?;
+    let patience = Duration::from_secs(60);
+    start_child(terminal, |terminal| {
+        // In a PID namespace of one's own one may say which id is the next.
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID) {
+            eprintln!("skipped: no namespace of pids: {errno}");
+            return Ok(());
+        }
+        let parent = start_child(terminal, |terminal| {
+            let first = start_child(terminal, |_| Ok(()))?;
+            let id = first.pid();
+            waitpid(id, None).expect("ours");
+            let other = start_child(terminal, |terminal| {
+                let before = (id.as_raw() - 1).to_string();
+                if let Err(error) = fs::write("/proc/sys/kernel/ns_last_pid", before) {
+                    eprintln!("skipped: no child with the id of another: {error}");
+                    says.writer().set(THERE, 1);
+                    return Ok(());
+                }
+                let mut stranger = start_child(terminal, |terminal| {
+                    loop {
+                        says.writer().add_one(BEATS);
+                        terminal.pause(Duration::from_millis(1))?;
+                    }
+                })?;
+                expect("the same id", stranger.pid() == id);
+                says.writer().set(THERE, 1);
+                terminal.wait_until(patience, || says.get(DROPPED) == 1)?;
+                // Several beats: who has been killed may still be in the middle of one.
+                let (before, deadline) = (says.get(BEATS), Instant::now() + patience);
+                while says.get(BEATS) < before + 10 {
+                    expect("the stranger lives", stranger.is_running()?);
+                    expect("the stranger goes on", Instant::now() < deadline);
+                    terminal.pause(Duration::from_millis(1))?;
+                }
+                Ok(())
+            })?;
+            terminal.wait_until(patience, || says.get(THERE) == 1)?;
+            drop(first);
+            says.writer().set(DROPPED, 1);
+            other.wait(terminal)
+        })?;
+        parent.wait(terminal)
+    })?
+    .wait(terminal)
+}
+
+/// Waits until the child has ended, but not for ever.
+fn ends(terminal: &mut Terminal, child: &mut Child) -> Result<(), Stop> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while child.is_running()? {
         expect("the child ends", Instant::now() < deadline);
         terminal.pause(Duration::from_millis(1))?;
     }
+    Ok(())
+}
+
+fn child_waited_for_once(terminal: &mut Terminal) -> Result<(), Stop> {
+    let mut child = start_child(terminal, |_| Ok(()))?;
+    ends(terminal, &mut child)?;
     // By now the id may be that of another child, so nobody may ask the kernel for it.
     expect("it has ended", !child.is_running()?);
     child.wait(terminal)
@@ -552,6 +677,26 @@ fn child_panics(terminal: &mut Terminal) -> Result<(), Stop> {
     Ok(())
 }
 
+fn child_without_stderr(_: &mut Terminal) -> Result<(), Stop> {
+    let full = match File::options().write(true).open("/dev/full") {
+        Ok(full) => full,
+        Err(error) => {
+            eprintln!("skipped: a stderr that is full: /dev/full: {error}");
+            return Ok(());
+        }
+    };
+    let (parent, before) = (getpid(), dup(stderr()).expect("a descriptor"));
+    dup2_stderr(full).expect("it is open");
+    let ended = catch_unwind(|| in_child(|| Err(Error::new("close", "nothing", Errno::EBADF))));
+    if getpid() != parent {
+        // It goes on as its parent, and to the parent that must not look like a failure.
+        std::process::exit(0);
+    }
+    dup2_stderr(before).expect("it is open");
+    expect("the child ends", matches!(ended, Ok(Ok(Ended::Exited(101)))));
+    Ok(())
+}
+
 fn futex_wakes(terminal: &mut Terminal) -> Result<(), Stop> {
     let shared = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
     let answers = Mapping::<SharedConnStat, ReadWrite>::anonymous()?;
@@ -589,12 +734,49 @@ fn signal_before_the_sleep(terminal: &mut Terminal) -> Result<(), Stop> {
         expect("the signal ends it", matches!(ended, Err(Stop::Signal(Signal::SIGTERM))));
         Ok(())
     })?;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while child.is_running()? {
-        expect("the child wakes", Instant::now() < deadline);
-        terminal.pause(Duration::from_millis(1))?;
+    ends(terminal, &mut child)
+}
+
+fn condition_loses_nothing(terminal: &mut Terminal) -> Result<(), Stop> {
+    const LAST: u32 = u32::MAX;
+    let condition = Condition::anonymous()?;
+    let seen = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
+    let mut child = start_child(terminal, |_| {
+        let mut delay = 0_u32;
+        for change in 0..LAST {
+            seen.writer().set(0, change.into());
+            (0..delay).for_each(|_| std::hint::black_box(()));
+            let start = Instant::now();
+            match condition.wait_while(change)? {
+                LAST => break,
+                next => expect("the next change", next == change + 1),
+            }
+            // The change is to come between the look at the word and the sleep. Who has slept was early, and is
+            // a little later the next time.
+            let slept = start.elapsed() > Duration::from_micros(3);
+            delay = if slept { (delay + 1) % 200 } else { delay.saturating_sub(1) };
+        }
+        Ok(())
+    })?;
+    // They meet so closely seldom, so: as often as there is time for.
+    let until = Instant::now() + Duration::from_secs(2);
+    for change in 0..LAST {
+        let (now, mut looks) = (Instant::now(), 0_u32);
+        while seen.get(0) != u64::from(change) {
+            looks += 1;
+            // Not each time, since it has to find the child's word at once.
+            if looks.is_multiple_of(1000) {
+                expect("the child wakes", now.elapsed() < Duration::from_secs(60));
+                std::thread::yield_now();
+            }
+        }
+        if now > until {
+            break;
+        }
+        condition.store(change + 1)?;
     }
-    Ok(())
+    condition.store(LAST)?;
+    ends(terminal, &mut child)
 }
 
 fn sigbus_elsewhere(_: &mut Terminal) -> Result<(), Stop> {
@@ -638,7 +820,7 @@ fn waits(
         Ok(())
     })?;
     let status = format!("/proc/{}/status", child.pid());
-    let sleeps = || std::fs::read_to_string(&status).is_ok_and(|it| it.contains("State:\tS"));
+    let sleeps = || fs::read_to_string(&status).is_ok_and(|it| it.contains("State:\tS"));
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         // In this order: who was asleep after its first word, and has not come in, waits.
@@ -692,7 +874,7 @@ fn held_by_the_killed<G>(
 /// No count is lost under the lock that `lock` takes.
 fn keeps_apart<G>(
     terminal: &mut Terminal,
-    lock: impl Fn() -> Result<G, common::Error>,
+    lock: impl Fn() -> Result<G, Error>,
 ) -> Result<(), Stop> {
     let counters = Mapping::<Counters<1>, ReadWrite>::anonymous()?;
     let locked = || {

@@ -65,3 +65,26 @@ impl NamedFile {
         &self.path
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::makedev;
+
+    #[test]
+    fn a_mapping_is_known_by_its_inode_and_by_its_device_or_name() {
+        let path = PathBuf::from("/tmp/a file");
+        let file = NamedFile { path, device: makedev(0xfe, 0x1), inode: 27, size: 4096 };
+        let is_mapped_by = |what: &str| {
+            let line = format!("7000-8000 rw-s 00000000 {what}");
+            file.is_mapped_by(&MapsLine::parse(&line).expect("a line"))
+        };
+        assert!(is_mapped_by("fe:01 27 /tmp/a file"));
+        assert!(is_mapped_by("fe:01 27 /tmp/renamed"));
+        // As btrfs and overlayfs show it.
+        assert!(is_mapped_by("00:2a 27 /tmp/a file"));
+        assert!(is_mapped_by("00:2a 27 /tmp/a file (deleted)"));
+        assert!(!is_mapped_by("00:2a 27 /tmp/another"));
+        assert!(!is_mapped_by("fe:01 28 /tmp/a file"), "it has taken the file's place");
+    }
+}

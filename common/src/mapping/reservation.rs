@@ -20,19 +20,17 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Reserves `wanted`, rounded to whole pages, if it is free and if the stack may not grow to
-    /// there.
+    /// Reserves `wanted`, which starts at a page, rounded up to whole pages, if it is free and if the stack
+    /// may not grow to there.
     ///
     /// The address is a hint: where the kernel can't follow it, it chooses another, and this is
     /// `None`. It follows no hint to the gap below the stack. `MAP_FIXED` and
     /// `MAP_FIXED_NOREPLACE` don't care for that gap.
     pub(crate) fn at(wanted: Range<usize>) -> Option<Self> {
-        let page = page_size();
-        let start = wanted.start - wanted.start % page;
-        let end = wanted.end.checked_next_multiple_of(page)?;
-        let length = NonZeroUsize::new(end.checked_sub(start)?)?;
-        let reserved = Self::near(NonZeroUsize::new(start), length).ok()?;
-        (reserved.addresses.start == start).then_some(reserved)
+        let end = wanted.end.checked_next_multiple_of(page_size())?;
+        let length = NonZeroUsize::new(end.checked_sub(wanted.start)?)?;
+        let reserved = Self::near(NonZeroUsize::new(wanted.start), length).ok()?;
+        (reserved.addresses.start == wanted.start).then_some(reserved)
     }
 
     /// Reserves `length` bytes, whole pages, where the kernel chooses.

@@ -180,3 +180,41 @@ mod sealed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::Mapping;
+    use crate::shared::ReadWrite;
+    use std::sync::atomic::Ordering;
+    use std::time::Instant;
+
+    /// A wait that nobody ends; no longer than the nap of [`wait_unless`] on an old kernel.
+    const PATIENCE: Duration = Duration::from_millis(50);
+
+    /// A kernel that is told of another value than the one that is there does not let anybody sleep.
+    fn sleeps<W: Word>(word: &W, value: W::Value) {
+        let start = Instant::now();
+        wait(word, value, PATIENCE);
+        assert!(start.elapsed() >= PATIENCE, "wait");
+        let start = Instant::now();
+        wait_unless(word, value, &AtomicU32::new(0), PATIENCE);
+        assert!(start.elapsed() >= PATIENCE, "wait_unless");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn who_waits_sleeps_whatever_the_value() {
+        let unsigned = Mapping::<SharedU32, ReadWrite>::anonymous().expect("a page");
+        for value in [0, 7, u32::MAX] {
+            sleeps(&AtomicU32::new(value), value);
+            unsigned.writer().store(value, Ordering::Relaxed);
+            sleeps(&*unsigned, value);
+        }
+        let signed = Mapping::<SharedI32, ReadWrite>::anonymous().expect("a page");
+        for value in [0, 7, -7] {
+            signed.writer().store(value, Ordering::Relaxed);
+            sleeps(&*signed, value);
+        }
+    }
+}

@@ -89,6 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn where_a_segment_is_nothing_is_resized() {
+        // Of huge pages the kernel would move more than the region has.
+        let (segment, page) = (Private::new(page_size()), page_size());
+        let mut room = segment.attach_over(room(2), page, libc::SHM_REMAP).expect("replaced");
+        for size in [page, 2 * page, 3 * page] {
+            let error = room.resize(size).expect_err("a segment is there");
+            assert!(error.refusal().is_some(), "{error}");
+        }
+        assert_eq!((room.size(), room.load(0)), (2 * page, 1));
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         let (segment, page) = (Private::new(2 * page_size()), page_size());
         for (offset, flags) in

@@ -134,10 +134,12 @@ fn a_lease_of_somebody_else_is_waited_for_but_not_for_ever() {
 }
 
 #[test]
-fn a_semaphore_that_a_signal_interrupts_is_waited_for_again() {
-    let args = ["--mechanism", "semaphore", "--for", "20ms", "--kills", "0", "--format", "json"];
-    let Some(outcome) = run_while("a signal interrupts", "race-demo", &args) else { return };
-    let _ = outcome.exited(0);
+fn a_lock_that_a_signal_interrupts_is_waited_for_again() {
+    for lock in ["semaphore", "record-lock"] {
+        let args = ["--mechanism", lock, "--for", "20ms", "--kills", "0", "--format", "json"];
+        let Some(outcome) = run_while("a signal interrupts", "race-demo", &args) else { return };
+        let _ = outcome.exited(0);
+    }
 }
 
 #[test]

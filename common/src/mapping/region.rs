@@ -46,7 +46,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Those of mmap(2), such as `EBADF` with neither of the two. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE`
+    /// Those of mmap(2), such as `EBADF` with neither of the two; `ENOMEM` if there is room near the stack only. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE`
     /// ([`Region::replace`] has them), `MAP_GROWSDOWN`, and a file that is a device, a directory, one of the
     /// kernel's own, anonymous pages of a process or a semaphore.
     pub fn map(
@@ -67,6 +67,7 @@ impl Region {
             || file.map_or(Ok(false), |(file, _)| has_huge_pages(file))?;
         let failed = |errno| Error::new("mmap", &object, errno);
         let rounded = whole_pages(length).map_err(failed)?;
+        let off_limits = stack::off_limits()?;
         let start = match file {
             Some((file, offset)) => {
                 let _until_mapped = regular(file)?;
@@ -80,6 +81,9 @@ impl Region {
             None => unsafe { mmap_anonymous(None, rounded, rights, flags) },
         };
         let area = Area::new(start.map_err(failed)?, rounded.get());
+        if off_limits.contains(&area.addresses().start) {
+            return Err(failed(Errno::ENOMEM));
+        }
         Ok(Self { area, resizable: !huge })
     }
 

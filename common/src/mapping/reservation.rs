@@ -47,6 +47,11 @@ impl Reservation {
         Ok(Self { addresses: start..start + length.get() })
     }
 
+    /// The addresses.
+    pub(crate) fn addresses(&self) -> &Range<usize> {
+        &self.addresses
+    }
+
     /// The first address.
     pub(crate) fn start(&self) -> Option<NonNull<c_void>> {
         NonNull::new(ptr::without_provenance_mut(self.addresses.start))

@@ -34,7 +34,6 @@ impl Segment {
             let size = self.size;
             return Err(refused(format!("{size} bytes at {offset} do not fit into the room")));
         }
-        room.keep_the_stack_away(offset, self.size)?;
         let place = room.part(offset, self.size);
         // SAFETY: what is replaced are pages of `room`, of which it hands out no references: no more than
         // the segment's size needs, which `pinned` keeps from changing, and they lie inside. A region's

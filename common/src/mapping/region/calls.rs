@@ -11,12 +11,12 @@ use nix::sys::mman::{
     msync,
 };
 
-use super::stack::{GAP, stack_behind};
+use super::stack::off_limits;
 use super::{Region, failed, has_huge_pages, regular, whole_pages};
 use crate::error::{Error, Refusal, Result};
 use crate::mapping::reservation::Reservation;
 use crate::mapping::{Area, not_words};
-use crate::proc::{own_maps, page_size};
+use crate::proc::page_size;
 use crate::process::has_had_threads;
 
 impl Region {
@@ -24,48 +24,22 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have. Refused: rights
-    /// to store, if the stack has grown up to the region. After these two the pages may be loaded from only.
+    /// `EINVAL` if `offset` is no page's, `EACCES` for rights that the descriptor did not have.
     ///
     /// # Panics
     ///
     /// If the bytes lie outside; this holds for all methods with an offset and a length.
     pub fn protect(&self, offset: usize, length: usize, rights: ProtFlags) -> Result<()> {
-        let (start, failed) = (self.part(offset, length), failed("mprotect", offset, length));
-        if rights.contains(ProtFlags::PROT_WRITE) {
-            self.keep_the_stack_away(offset, length)?;
-        }
-        // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
-        unsafe { mprotect(start, length, rights) }.map_err(&failed)
-    }
-
-    /// Makes `length` bytes from `offset` on read-only, and refuses if the stack has come near the region. If it
-    /// has not, it will not: it keeps a gap to pages that may be accessed. To others it may grow, and then go on
-    /// into what they become; or over them, if a function's variables need more than is left.
-    pub(crate) fn keep_the_stack_away(&self, offset: usize, length: usize) -> Result<()> {
         let start = self.part(offset, length);
         // SAFETY: the pages are this guard's, and no reference into them is left anywhere.
-        unsafe { mprotect(start, length, ProtFlags::PROT_READ) }
-            .map_err(failed("mprotect", offset, length))?;
-        let near = self.area.addresses().end.saturating_add(GAP * page_size());
-        if self.stack_behind()?.is_some_and(|it| it < near) {
-            let refusal = Refusal::Other("the stack may grow into these pages".into());
-            return Err(Error::refused("mprotect", "the region", refusal));
-        }
-        Ok(())
-    }
-
-    /// Where the stack of the first thread begins, if nothing is mapped between it and the region.
-    fn stack_behind(&self) -> Result<Option<usize>> {
-        Ok(stack_behind(self.area.addresses().end, &own_maps()?))
+        unsafe { mprotect(start, length, rights) }.map_err(failed("mprotect", offset, length))
     }
 
     /// Unmaps the pages and loads the word at `offset` nevertheless: munmap(2). The load is a SIGSEGV.
     ///
     /// # Errors
     ///
-    /// Refused if this process has, or has had, more than one thread: another could have mapped something there. And if
-    /// nothing lies between the region and the stack: the kernel would take the load for the stack's growth.
+    /// Refused if this process has, or has had, more than one thread: another could have mapped something there.
     ///
     /// # Panics
     ///
@@ -76,17 +50,14 @@ impl Region {
         let refused = |why: &str| {
             Err(Error::refused("munmap", "the mapped pages", Refusal::Other(why.into())))
         };
-        if self.stack_behind()?.is_some() {
-            return refused("nothing lies between these pages and the stack");
-        }
         self.area.unmap().map_err(failed("munmap", 0, offset))?;
         // Asked last, since whatever allocates may run code of the program.
         if has_had_threads() {
             return refused("this process has, or has had, more than one thread");
         }
         // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, this thread has done
-        // nothing since, and there has never been another one. Nor is it where the stack would grow. So it faults,
-        // which ends the process.
+        // nothing since, and there has never been another one. Nor is it where the stack would grow: the guard page
+        // lies between. So it faults, which ends the process.
         Ok(unsafe { word.as_ptr().read_volatile() })
     }
 
@@ -175,8 +146,8 @@ impl Region {
     /// Makes it `length` bytes, rounded up to whole pages: mremap(2). A region that grows moves: [`Region::address`]
     /// is another afterwards.
     ///
-    /// With `MREMAP_MAYMOVE` alone the kernel would let it grow where it is, if there is room, and does not ask
-    /// whether the stack is there. So a place is reserved first.
+    /// With `MREMAP_MAYMOVE` alone the kernel would choose a place, or let it grow where it is, and it might come near the
+    /// stack. So a place is reserved first.
     ///
     /// # Errors
     ///
@@ -198,7 +169,11 @@ impl Region {
             ));
         }
         let room = if rounded.get() > self.size() {
-            Some(Reservation::anywhere(rounded).map_err(failed)?)
+            let room = Reservation::anywhere(rounded).map_err(failed)?;
+            if off_limits()?.contains(&room.addresses().start) {
+                return Err(failed(Errno::ENOMEM));
+            }
+            Some(room)
         } else {
             None
         };

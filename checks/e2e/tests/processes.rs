@@ -92,6 +92,8 @@ fn words_without_proc(terminal: &mut Terminal) -> Result<(), Stop> {
     fs::write(without.join("words"), [0; 4]).expect("a new file");
     let named = File::open(without.join("words")).expect("ours");
     let nameless = memfd_create("nameless", MFdFlags::MFD_CLOEXEC).expect("a file").into();
+    // The first region wants /proc, to see where the stack is.
+    drop(Region::map(1, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, Some((&named, 0)))?);
     for root in [&without, &with_another] {
         let child = start_child(terminal, |_| {
             // In a user namespace everybody may change the root.

@@ -8,7 +8,7 @@
 
 mod byte_lock;
 mod create;
-mod forkable;
+pub(crate) mod forkable;
 mod lease;
 mod named_file;
 pub(crate) mod not_words;

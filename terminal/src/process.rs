@@ -83,8 +83,8 @@ pub fn fork() -> Result<Fork, Error> {
     // SAFETY: after a fork of a process with several threads the child may only make
     // async-signal-safe calls, because another thread may have held a lock. This process has a
     // single thread, the one that asks, and there has never been another. All memory is copied, but for what
-    // `common` shares, where everybody keeps to atomics, and for segments; and the kernel keeps no addresses for a
-    // crate that would take the child's for its own.
+    // `common` shares, where everybody keeps to atomics; and the kernel keeps no addresses for a crate that would
+    // take the child's for its own.
     match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => Ok(Fork::Child),
         Ok(ForkResult::Parent { child }) => {

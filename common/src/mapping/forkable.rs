@@ -24,19 +24,18 @@ fn ours() -> MutexGuard<'static, BTreeMap<usize, usize>> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn mapped(addresses: &Range<usize>) {
+pub(crate) fn mapped(addresses: &Range<usize>) {
     ours().insert(addresses.start, addresses.end);
 }
 
-pub(super) fn unmapped(start: usize) {
+pub(crate) fn unmapped(start: usize) {
     ours().remove(&start);
 }
 
 /// Refuses a fork if this process has
 ///
 /// - pages that a child would not get, or shared ones that may be stored to and are not `common`'s: `VmFlags` in
-///   /proc/self/smaps, see proc_pid_smaps(5). A segment anybody can attach by its shmid, so that nobody believes to
-///   have it alone;
+///   /proc/self/smaps, see proc_pid_smaps(5). valgrind, too, shares such a page with gdb, unless it is told `--vgdb=no`;
 /// - an epoll(7), io_uring(7) or userfaultfd(2): the child has the same one, and may have it keep addresses, which the
 ///   parent takes for its own.
 ///
@@ -80,9 +79,6 @@ fn keeps_addresses() -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// A file by which gdb talks to valgrind, not to the program that it runs.
-const VALGRIND: &str = "/vgdb-pipe-shared-mem-";
-
 /// The first mapping in `text`, of smaps, that a fork would not copy, and why. `known` says what is
 /// `common`'s, by its first address.
 fn unforkable(text: &str, known: impl Fn(usize) -> bool) -> Option<(MapsLine, &'static str)> {
@@ -106,9 +102,7 @@ fn unforkable(text: &str, known: impl Fn(usize) -> bool) -> Option<(MapsLine, &'
         if has("wf") && !has("dp") {
             return Some((line, "a child would find them empty (MADV_WIPEONFORK)"));
         }
-        let known = known(line.addresses.start);
-        let others = !known && !line.name.starts_with("/SYSV") && !line.name.contains(VALGRIND);
-        if line.rights.ends_with('s') && has("mw") && others {
+        if line.rights.ends_with('s') && has("mw") && !known(line.addresses.start) {
             return Some((line, "a child would share them, and others than common mapped them"));
         }
     }
@@ -144,7 +138,7 @@ mod tests {
         assert!(shared("3000-4000 rw-s 00000000 00:01 7 /dev/zero (deleted)", "rd wr sh mw"));
         assert!(shared("3000-4000 r--s 00000000 00:01 7 /memfd:ring (deleted)", "rd sh mr mw"));
         assert!(!shared("3000-4000 r--s 00000000 08:01 7 /usr/lib/gconv.cache", "rd mr"));
-        assert!(!shared("3000-4000 rw-s 00000000 00:01 7 /SYSV00000000 (deleted)", "rd wr sh mw"));
+        assert!(shared("3000-4000 rw-s 00000000 00:01 7 /SYSV00000000 (deleted)", "rd wr sh mw"));
         // A huge page is more than what was asked for.
         assert!(!shared("2000-202000 rw-s 00000000 00:01 7 /anon_hugepage (deleted)", "sh mw"));
         assert!(shared("1000-2000 rw-s 00000000 00:01 7 /anon_hugepage (deleted)", "sh mw"));

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 use super::{Segment, Status};
 use crate::error::{Error, Refusal, Result};
+use crate::mapping::forkable;
 use crate::proc::page_size;
 use crate::shared::{Access, Pages, ReadWrite, SharedMemory, Writer};
 use crate::words::{SharedU32, words_in};
@@ -63,8 +64,7 @@ impl Segment {
         // memory that Rust knows of.
         let start = unsafe { libc::shmat(self.id, ptr::null(), flags) };
         let attached = Attached::from(start).map_err(|errno| self.shmat_failed(0, errno))?;
-        // Only now can the id no longer be another segment's: one that is removed may be given out
-        // again, but not while it is attached.
+        // Only now it can't be another segment's: the id of one that is attached is not given out again.
         let size = Status::of(self.id)?.size;
         if size != self.size {
             let refusal = Refusal::Size { found: size as u64, wanted: self.size };
@@ -112,6 +112,7 @@ impl Attached {
     }
 
     fn keep(self) -> NonNull<c_void> {
+        forkable::mapped(&(self.address()..self.address() + 1));
         ManuallyDrop::new(self).0
     }
 }
@@ -141,6 +142,7 @@ impl<T: SharedMemory + ?Sized, A: Access> Attachment<T, A> {
     }
 
     fn shmdt(&self) -> nix::Result<()> {
+        forkable::unmapped(self.address().addr().get());
         // SAFETY: shmat returned this address, and since both callers are done with `self` for
         // good, no reference into the pages is left and nobody detaches them a second time.
         Errno::result(unsafe { libc::shmdt(self.address().as_ptr()) }).map(drop)

@@ -105,7 +105,8 @@ impl Process {
     }
 }
 
-/// Whether a thread was ever started in this process.
+/// Whether a thread was ever started in this process. glibc may learn to tell that there is a single one again; so far
+/// (2.36) it does not.
 #[must_use]
 pub fn has_had_threads() -> bool {
     __libc_single_threaded.load(Ordering::Relaxed) == 0

@@ -71,10 +71,14 @@
 //! chroot, deceives it. Nor is a file system seen through that shows such a file a second time as its own, as overlayfs
 //! does.
 //!
+//! The same holds for a segment: whoever may attach it may store there, by its shmid. A crate that makes one for itself,
+//! as some do for an X server, has promised that nobody does.
+//!
 //! Nor what other crates believe of a fork. What [`must_be_forkable`](crate::mapping::must_be_forkable) finds is
-//! refused: other threads, pages that are shared or not copied, an epoll. But they may have handed their addresses to
-//! somebody in yet another way, and find there what a child has put; or have an allocator that makes such a thing after
-//! the look. Where fork is `unsafe`, that is what its caller answers for; the programs here use no such crate.
+//! refused: other threads, pages that are not copied, or shared and may be stored to, an epoll. But they may keep a
+//! file, or an address, in yet another way, and find there what a child has put; or have an allocator that makes such a
+//! thing after the look. Where fork is `unsafe`, that is what its caller answers for; the programs here use no such
+//! crate.
 //!
 //! # Why `attach` and `map` are safe to call
 //!

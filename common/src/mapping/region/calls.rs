@@ -10,6 +10,7 @@ use nix::sys::mman::{
     MRemapFlags, MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mlock, mmap, mprotect, mremap,
     msync,
 };
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::stack::off_limits;
 use super::{Region, failed, has_huge_pages, regular, whole_pages};
@@ -50,9 +51,16 @@ impl Region {
         let refused = |why: &str| {
             Err(Error::refused("munmap", "the mapped pages", Refusal::Other(why.into())))
         };
-        self.area.unmap().map_err(failed("munmap", 0, offset))?;
+        // A handler could map something. That of the fault runs, if there is one.
+        let mut signals = SigSet::all();
+        signals.remove(Signal::SIGSEGV);
+        let before = signals.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+        let before = before.map_err(failed("sigprocmask", 0, offset))?;
+        let unmapped = self.area.unmap();
         // Asked last, since whatever allocates may run code of the program.
-        if has_had_threads() {
+        if has_had_threads() || unmapped.is_err() {
+            let _ = before.thread_set_mask();
+            unmapped.map_err(failed("munmap", 0, offset))?;
             return refused("this process has, or has had, more than one thread");
         }
         // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, this thread has done

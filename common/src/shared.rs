@@ -66,7 +66,7 @@
 //! that with std alone: /proc/self/mem, the code of a library on the disk. As in std, what such files do is
 //! beyond what a type can promise. Some are refused: those of procfs, sysfs, debugfs and tracefs; anonymous pages,
 //! which root finds in /proc/PID/map_files; and semaphores of sem_open(3), as long as this process has them
-//! open or the file has the name that sem_open gave it. And what /proc says is believed, such as the number of
+//! open by a `NamedSemaphore` or the file has the name that sem_open gave it. And what /proc says is believed, such as the number of
 //! threads: another file of procfs, which somebody has mounted over the true one, or which links lead to after a
 //! chroot, deceives it. Nor is a file system seen through that shows such a file a second time as its own, as overlayfs
 //! does.

@@ -34,8 +34,8 @@ pub(crate) fn semaphores() -> Semaphores {
 ///   as a regular file. Wider atomics lie there, or a mutex, and words stored over it would have the C library
 ///   follow pointers that anybody made up;
 /// - a semaphore of sem_open(3), which glibc loads and stores as 64 bits at once. It is known by the name that
-///   the file was opened by. One that this process has open is known under every name, which rename(2) and
-///   link(2) may have given it;
+///   the file was opened by. One that this process has open by a `NamedSemaphore` is known under every name, which
+///   rename(2) and link(2) may have given it;
 /// - a file of the kernel's own: of procfs, sysfs, debugfs or tracefs. Some of them are registers of a device, or pages that a
 ///   fork does not copy.
 ///

@@ -20,7 +20,7 @@ impl Segment {
     ///
     /// `EINVAL` without `SHM_REMAP`, since something is mapped there; `EINVAL` for an offset that is no
     /// page's; `EACCES`. Refused: other flags, a segment that does not fit, and one of huge pages. If the
-    /// kernel refuses, the room's addresses stay reserved: nobody knows how far it has got.
+    /// kernel refuses a call with `SHM_REMAP`, nobody knows how far it has got: so the room is not unmapped.
     pub fn attach_over(&self, room: Region, offset: usize, flags: c_int) -> Result<Region> {
         let object = format!("segment {}", self.id);
         let refused = |why: String| Error::refused("shmat", &object, Refusal::Other(why));
@@ -47,7 +47,10 @@ impl Segment {
             }
             // If it is elsewhere, which is unlikely, it is nobody's, and is detached.
             other => {
-                room.give_up();
+                // Without the flag nothing has been replaced.
+                if flags & libc::SHM_REMAP != 0 {
+                    room.give_up();
+                }
                 let errno = other.err().unwrap_or(Errno::EINVAL);
                 Err(self.shmat_failed(place.addr().get(), errno))
             }

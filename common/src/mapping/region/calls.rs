@@ -64,8 +64,8 @@ impl Region {
             return refused("this process has, or has had, more than one thread");
         }
         // SAFETY: it is aligned, and nothing is mapped there: munmap has just taken it away, this thread has done
-        // nothing since, and there has never been another one. Nor is it where the stack would grow: the guard page
-        // lies between. So it faults, which ends the process.
+        // nothing since, and there has never been another one. Nor is it where the stack would grow: the guard pages
+        // lie between. So it faults, which ends the process.
         Ok(unsafe { word.as_ptr().read_volatile() })
     }
 

@@ -1,9 +1,9 @@
-//! What keeps the stack of the first thread away from all regions: a guard page.
+//! What keeps the stack of the first thread away from all regions: guard pages.
 //!
 //! The kernel keeps a gap below the stack where it chooses an address, and where the stack grows towards pages that may
 //! be accessed. Up to pages without rights the stack grows until it touches them, and a function with large variables
-//! reaches over them. So there is a page that may be read, which stays for good: no region comes to lie above it, and
-//! the stack keeps its gap to it.
+//! reaches over them. So there are pages that may be read, which stay for good: no region comes to lie above them, and
+//! the stack keeps its gap to them.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -12,24 +12,25 @@ use crate::error::{Error, Refusal, Result};
 use crate::mapping::Reservation;
 use crate::proc::{MapsLine, own_maps, page_size};
 
-/// The addresses where no region may lie: from the guard page, which the first call reserves, to the end of the stack.
+/// The addresses where no region may lie: from the guard pages, which the first call reserves, to the end of the stack.
 ///
 /// # Errors
 ///
-/// Those of [`maps`](crate::proc::maps). Refused if there is no room for the page.
+/// Those of [`maps`](crate::proc::maps). Refused if there is no room for these pages.
 pub(super) fn off_limits() -> Result<Range<usize>> {
     static OFF_LIMITS: Mutex<Option<Range<usize>>> = Mutex::new(None);
     let mut off_limits = OFF_LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(range) = &*off_limits {
         return Ok(range.clone());
     }
-    let no_room = || Error::refused("mmap", "a guard page below the stack", Refusal::NoRoom);
+    let no_room = || Error::refused("mmap", "guard pages below the stack", Refusal::NoRoom);
     let (room, end) = room_below(&own_maps()?).ok_or_else(no_room)?;
     // A quarter for what will be mapped, three for the stack. Where the kernel chooses addresses from the top down,
     // the room is at least 128 MiB, and more if RLIMIT_STACK is; regions get what is below it.
     let start = room.start + room.len() / 4;
     let start = start - start % page_size();
-    Reservation::at(start..start + page_size()).ok_or_else(no_room)?.leak();
+    // As many as the kernel keeps free, if nobody has told it otherwise (`stack_guard_gap`).
+    Reservation::at(start..start + 256 * page_size()).ok_or_else(no_room)?.leak();
     Ok(off_limits.insert(start..end).clone())
 }
 

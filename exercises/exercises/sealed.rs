@@ -117,11 +117,11 @@ mod tests {
     }
 
     /// After one instruction of `accept` the stranger makes it shorter, and only then seals it; and again, after
-    /// 200 instructions more; and so on, up to its end.
+    /// 500 instructions more; and so on, up to its end.
     #[test]
     fn it_may_become_shorter_just_before_it_is_sealed() {
         let _dog = lab::watchdog(240, "the guest does not end");
-        for instruction in (1..).step_by(200) {
+        for instruction in (1..).step_by(500) {
             let memory = memory(MFdFlags::MFD_ALLOW_SEALING, 4096);
             let given = memory.try_clone().expect("a descriptor");
             let mut guest = Process::start_with("guest in steps", &[], given);

@@ -120,7 +120,7 @@ impl<T: Anonymous + ?Sized, A: Access> Mapping<T, A> {
     ///
     /// # Errors
     ///
-    /// None that the types here allow; the kernel's `EINVAL` means an address that is no page's.
+    /// `EINVAL` for a part of a huge page, which stays mapped then. None else that the types here allow.
     pub fn unmap(self) -> Result<()> {
         self.area.unmap().map_err(|errno| Error::new("munmap", "the mapped pages", errno))
     }

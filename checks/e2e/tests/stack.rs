@@ -32,9 +32,9 @@ fn map(_: &mut Terminal) -> Result<(), Stop> {
         let lines = maps("self").expect("/proc");
         let stack = start_of_stack();
         assert!(stack - end_of(&highest) > STACK, "{lines:#?}");
-        // The stack keeps its gap to a page that may be read.
+        // The stack keeps its gap to pages that may be read.
         let below = lines.iter().filter(|it| it.addresses.end <= stack);
-        let guard = below.max_by_key(|it| it.addresses.end).expect("a guard page");
+        let guard = below.max_by_key(|it| it.addresses.end).expect("guard pages");
         assert!(guard.rights.starts_with("r-") && guard.addresses.start >= end_of(&highest));
         assert!(stack - guard.addresses.end > STACK, "{lines:#?}");
         drop(others);
@@ -48,7 +48,7 @@ fn resize(_: &mut Terminal) -> Result<(), Stop> {
     let ended = in_child(|| {
         let (_others, mut region) = all_up_to_the_stack();
         region.protect(0, region.size(), BOTH)?;
-        // There is room in one place.
+        // There is room in one place, above the guard pages.
         let grown = region.resize(region.size() + page_size()).expect_err("no room");
         assert_eq!(grown.errno(), Some(Errno::ENOMEM));
         region.store(0, 1);

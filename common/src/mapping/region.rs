@@ -47,9 +47,9 @@ impl Region {
     /// # Errors
     ///
     /// Those of mmap(2), such as `EBADF` with neither of the two; `ENOMEM` if there is room near the stack only; for
-    /// the first region those of open(2) on /proc/self/maps, which says where the stack is. Refused: `MAP_FIXED`, `MAP_FIXED_NOREPLACE`
-    /// ([`Region::replace`] has them), `MAP_GROWSDOWN`, and a file that is a device, a directory, one of the
-    /// kernel's own, anonymous pages of a process or a semaphore.
+    /// the first region those of open(2) on /proc/self/maps, which says where the stack is. Refused: `MAP_FIXED`,
+    /// `MAP_FIXED_NOREPLACE` ([`Region::replace`] has them), `MAP_GROWSDOWN`, and a file that is a device, a
+    /// directory, one of the kernel's own, anonymous pages of a process or a semaphore.
     pub fn map(
         length: usize,
         rights: ProtFlags,

@@ -154,8 +154,8 @@ impl Region {
     /// Makes it `length` bytes, rounded up to whole pages: mremap(2). A region that grows moves: [`Region::address`]
     /// is another afterwards.
     ///
-    /// With `MREMAP_MAYMOVE` alone the kernel would choose a place, or let it grow where it is, and it might come near the
-    /// stack. So a place is reserved first.
+    /// With `MREMAP_MAYMOVE` alone the kernel would choose a place, or let it grow where it is, and it might come near
+    /// the stack. So a place is reserved first.
     ///
     /// # Errors
     ///
